@@ -1,0 +1,204 @@
+// Package rundoc is the run document, run.json: facts, plan, seed and every visit of one run. It is all that advise, plan,
+// compare and report need; it never holds a password. Its JSON names are an interface: see schema.json.
+package rundoc
+
+import (
+	"pgfit/probe"
+)
+
+// SchemaVersion of the documents that this pgfit writes. A reader refuses newer ones.
+const SchemaVersion = 1
+
+// Document is one run.
+type Document struct {
+	SchemaVersion int             `json:"schema_version"`
+	Kind          string          `json:"kind"` // always "pgfit-run", so that a foreign file is told from a run
+	Version       string          `json:"pgfit_version"`
+	StartedAt     string          `json:"started_at"` // RFC 3339, UTC
+	Target        string          `json:"target"`     // redacted
+	Scratch       bool            `json:"scratch"`
+	Facts         probe.Facts     `json:"facts"`
+	Demand        Demand          `json:"demand"`
+	Plan          Plan            `json:"plan"`
+	Calibration   Calibration     `json:"calibration"`
+	Visits        []Visit         `json:"visits"`
+	Analytic      []PlanProbe     `json:"plan_probes,omitempty"` // EXPLAIN (ANALYZE, BUFFERS) of the analytic scenario
+	Partial       string          `json:"partial,omitempty"`     // why the run stopped early, "" when it did not
+	Warnings      []probe.Warning `json:"warnings,omitempty"`
+	// Files are the configuration files that a patch is made against, as they were at the time of the run.
+	Files []File `json:"files,omitempty"`
+	Stock bool   `json:"stock_conf,omitempty"` // Files[0] is what initdb wrote, kept as base/postgresql.conf
+}
+
+// File is one configuration file of the server. Text never holds a password: lines that could are not copied.
+type File struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+}
+
+// Demand is what the application asks of the database. Zero means: not said.
+type Demand struct {
+	MaxConcurrent   int     `json:"max_concurrent,omitempty"`
+	RequestDuration float64 `json:"request_duration_seconds,omitempty"`
+	RPS             float64 `json:"rps,omitempty"` // requests that need a connection, per second
+	Processes       int     `json:"processes,omitempty"`
+	PoolSize        int     `json:"present_pool_size,omitempty"`
+	MaxOverflow     int     `json:"present_max_overflow,omitempty"`
+}
+
+// Plan is what the sweep set out to do.
+type Plan struct {
+	Seed           uint64   `json:"seed"`
+	Scenarios      []string `json:"scenarios"`
+	Levels         []int    `json:"pool_sizes"`
+	Rounds         int      `json:"rounds"`
+	WarmupSeconds  float64  `json:"warmup_seconds"`  // dropped at the start of each visit
+	MeasureSeconds float64  `json:"measure_seconds"` // of each visit
+	FirstWarmup    float64  `json:"first_warmup_seconds"`
+	DataBytes      int64    `json:"data_bytes"` // aimed at, all scenarios together
+	Schema         string   `json:"schema"`
+	Driver         string   `json:"driver"`
+	Protocol       string   `json:"protocol"`
+	BudgetSeconds  float64  `json:"budget_seconds"`
+	PromisePercent float64  `json:"promised_half_width_percent,omitempty"` // of a pool size's mean throughput, assuming 5 % noise between visits
+}
+
+// Calibration is phase A.
+type Calibration struct {
+	ConnectSeconds float64 `json:"connect_p50_seconds"`
+	RTTSeconds     float64 `json:"rtt_p50_seconds"`
+	Samples        int     `json:"samples"`
+}
+
+// Visit is one pool size under one scenario for one stretch of time: the unit of replication.
+type Visit struct {
+	Phase         string             `json:"phase"` // B closed loop, C open loop at a rate, V verification
+	Scenario      string             `json:"scenario"`
+	Side          string             `json:"side,omitempty"` // verification: A present settings, B patch
+	PoolSize      int                `json:"pool_size"`
+	Callers       int                `json:"callers"`                   // who want a connection; equal to PoolSize in phase B
+	Rate          float64            `json:"rate_per_second,omitempty"` // open loop
+	Round         int                `json:"round"`
+	Order         int                `json:"order"`         // position in the whole run, from 0
+	StartSeconds  float64            `json:"start_seconds"` // since the start of the run
+	Seconds       float64            `json:"elapsed_seconds"`
+	Driver        string             `json:"driver"`
+	Transactions  int64              `json:"transactions"`
+	TPS           float64            `json:"tps"`
+	Ops           []Op               `json:"operations"`
+	Errors        []ErrorCount       `json:"errors,omitempty"`
+	Failed        int64              `json:"failed"`  // transactions given up
+	Retried       int64              `json:"retried"` // transactions that needed more than one try
+	Reconnects    int64              `json:"reconnects"`
+	Late          int64              `json:"late"`     // open loop: arrivals that found no idle connection
+	Dropped       int64              `json:"unserved"` // open loop: arrivals not served when the visit ended
+	BytesSent     int64              `json:"bytes_sent"`
+	BytesReceived int64              `json:"bytes_received"`
+	MeanBusy      float64            `json:"mean_busy"`          // time-averaged connections in use, from the engine's own clock
+	Bins          []uint32           `json:"tps_bins,omitempty"` // completions per 100 ms, of the measured window
+	Client        Client             `json:"client"`
+	Host          *HostUse           `json:"host,omitempty"`
+	Server        ServerDelta        `json:"server"`
+	Waits         map[string]int64   `json:"wait_samples,omitempty"` // "Type:Event" or "CPU" -> samples of active backends at 10 Hz
+	WaitRounds    int64              `json:"wait_rounds,omitempty"`  // how often the sampler looked
+	Marks         []Mark             `json:"marks,omitempty"`
+	Extra         map[string]float64 `json:"extra,omitempty"`
+}
+
+// Op is one kind of operation (a script of the scenario). Histograms are HDR V2, compressed, base64, in microseconds
+// from 1 µs to 60 s with 3 significant digits. "Clamped" values lie above that range.
+type Op struct {
+	Name        string  `json:"name"`
+	Count       int64   `json:"count"`
+	MeanService float64 `json:"mean_service_seconds"` // exact, not from the histogram
+	MeanWait    float64 `json:"mean_wait_seconds"`
+	M2Service   float64 `json:"service_variance_seconds2"` // variance of the hold time
+	Service     string  `json:"service_hdr"`               // checkout to return
+	Wait        string  `json:"wait_hdr,omitempty"`        // for a free connection of the pool
+	Latency     string  `json:"latency_hdr,omitempty"`     // open loop: from the intended start (corrected)
+	Uncorrected string  `json:"uncorrected_hdr,omitempty"` // open loop: from the moment the request could be sent
+	Lag         string  `json:"lag_hdr,omitempty"`         // open loop: start minus intended start
+	Clamped     int64   `json:"clamped,omitempty"`
+}
+
+// ErrorCount counts one SQLSTATE; Message is the first one seen.
+type ErrorCount struct {
+	SQLState string `json:"sqlstate"`
+	Count    int64  `json:"count"`
+	Message  string `json:"first_message"`
+}
+
+// Client is what the load generator itself cost.
+type Client struct {
+	CPUSeconds  float64 `json:"cpu_seconds"`
+	CPUShare    float64 `json:"cpu_share"`             // of the CPUs it may use, 0 to 1
+	LagP99      float64 `json:"sched_lag_p99_seconds"` // how late its own timers fired
+	PeakRSS     int64   `json:"peak_rss_bytes,omitempty"`
+	MeasureCost float64 `json:"sampler_cpu_seconds,omitempty"`
+}
+
+// HostUse is what the whole host did during the visit, when the server is on this host.
+type HostUse struct {
+	User          float64 `json:"cpu_user"` // share of all CPUs, 0 to 1
+	System        float64 `json:"cpu_system"`
+	IOWait        float64 `json:"cpu_iowait"`
+	Steal         float64 `json:"cpu_steal"`
+	Foreign       float64 `json:"cpu_foreign"` // neither the server nor pgfit; -1 when unknown
+	DiskReadBytes float64 `json:"disk_read_bytes"`
+	DiskWriteByte float64 `json:"disk_write_bytes"`
+	DiskReads     float64 `json:"disk_reads"`
+	DiskWrites    float64 `json:"disk_writes"`
+	QueueDepth    float64 `json:"disk_mean_queue"`
+	MemAvailable  int64   `json:"memory_available_bytes"`
+}
+
+// ServerDelta is what the server's own counters gained during the visit. A counter this version does not have is -1.
+type ServerDelta struct {
+	Commits            int64   `json:"commits"`
+	Rollbacks          int64   `json:"rollbacks"`
+	BlksHit            int64   `json:"blks_hit"`
+	BlksRead           int64   `json:"blks_read"`
+	TupReturned        int64   `json:"tup_returned"`
+	TupFetched         int64   `json:"tup_fetched"`
+	TupInserted        int64   `json:"tup_inserted"`
+	TupUpdated         int64   `json:"tup_updated"`
+	TupDeleted         int64   `json:"tup_deleted"`
+	TempFiles          int64   `json:"temp_files"`
+	TempBytes          int64   `json:"temp_bytes"`
+	Deadlocks          int64   `json:"deadlocks"`
+	ActiveSeconds      float64 `json:"active_seconds"` // 14+
+	CheckpointsTimed   int64   `json:"checkpoints_timed"`
+	CheckpointsReq     int64   `json:"checkpoints_requested"`
+	BuffersCheckpoint  int64   `json:"buffers_checkpoint"`
+	BuffersClean       int64   `json:"buffers_clean"`
+	MaxWrittenClean    int64   `json:"maxwritten_clean"`
+	BuffersBackend     int64   `json:"buffers_backend"`       // from pg_stat_io in 17+
+	BuffersBackendSync int64   `json:"buffers_backend_fsync"` // from pg_stat_io in 17+
+	BuffersAlloc       int64   `json:"buffers_alloc"`
+	WALBytes           int64   `json:"wal_bytes"` // by LSN
+	WALRecords         int64   `json:"wal_records"`
+	WALFPI             int64   `json:"wal_fpi"`
+	WALBuffersFull     int64   `json:"wal_buffers_full"`
+	WALSync            int64   `json:"wal_sync"`
+	Autovacuums        int64   `json:"autovacuums"`       // of tables that ran in the window
+	Foreign            float64 `json:"foreign_mean_busy"` // mean number of busy sessions that are not pgfit's
+}
+
+// Mark is a doubt about one visit.
+type Mark struct {
+	Code string `json:"code"` // checkpoint, autovacuum, foreign, steal, client, errors, unsteady
+	Text string `json:"text"`
+}
+
+// PlanProbe is one statement explained with ANALYZE under the present settings.
+type PlanProbe struct {
+	Statement   string            `json:"statement"`
+	Set         map[string]string `json:"set,omitempty"` // settings changed for this probe only
+	Seconds     float64           `json:"seconds"`
+	SpilledKB   int64             `json:"spilled_kb"`
+	SortKB      int64             `json:"largest_sort_kb"` // space the largest sort or hash used, memory or disk
+	Shape       string            `json:"plan_shape"`      // node types in order, so that plans can be told apart
+	Workers     int               `json:"workers_launched"`
+	JITSeconds  float64           `json:"jit_seconds"`
+	MemoryNodes int               `json:"memory_nodes"` // sorts, hashes, aggregates
+}
