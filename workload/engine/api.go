@@ -52,6 +52,7 @@ type Config struct {
 
 // Load is one visit.
 type Load struct {
+	Weights  []int         // share of each of Config.Scripts in this visit, 0 leaves it out; nil takes Config's weights
 	Pool     int           // connections, at most the number that Grow has opened
 	Callers  int           // clients that want one; 0 is Pool. More than Pool: they wait, first come first served
 	Rate     float64       // arrivals per second of an open loop; 0 is a closed loop

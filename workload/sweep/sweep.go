@@ -1,0 +1,235 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"pgfit/workload/engine"
+	"pgfit/workload/rundoc"
+)
+
+// Watcher records what the server and the host did around one visit.
+type Watcher interface {
+	Start(ctx context.Context) error
+	Stop(ctx context.Context, v *rundoc.Visit) error
+}
+
+// Sweep is one run of a plan.
+type Sweep struct {
+	Engine  engine.Engine
+	Weights map[string][]int // by scenario: the share of each of the engine's scripts
+	Watch   Watcher          // may be nil
+	Free    int              // connections the load may have, for added pool sizes
+	Grow    bool             // add pool sizes until two lie beyond the best one
+	Log     *slog.Logger
+	Visited func(v rundoc.Visit, done, total int) // after each visit; may be nil
+	Live    func(p engine.Progress)               // during a visit; may be nil
+}
+
+// ErrStorm says that a visit was stopped because too many operations failed.
+var ErrStorm = errors.New("too many operations fail")
+
+// Run makes the visits of a plan, round by round. A cancelled context ends it early: the visits that were finished come
+// back with the context's error. deadline, where not zero, stops it between rounds.
+func (s *Sweep) Run(ctx context.Context, p *rundoc.Plan, start time.Time, deadline time.Time) ([]rundoc.Visit, error) {
+	var visits []rundoc.Visit
+	if err := s.Engine.Grow(ctx, slices.Max(p.Levels)); err != nil {
+		return nil, fmt.Errorf("opening %d connections: %w", slices.Max(p.Levels), err)
+	}
+	if err := s.firstWarmup(ctx, *p); err != nil {
+		return nil, err
+	}
+	levels := slices.Clone(p.Levels)
+	for round := 1; round <= p.Rounds; round++ {
+		begun := time.Now()
+		for _, ref := range roundOrder(*p, levels, round) {
+			v, err := s.visit(ctx, *p, ref, round, len(visits), start)
+			if err != nil {
+				return visits, err
+			}
+			visits = append(visits, v)
+			if s.Visited != nil {
+				s.Visited(v, len(visits), (p.Rounds-round)*len(levels)*len(p.Scenarios)+roundsDone(visits, round, levels, p))
+			}
+		}
+		if !deadline.IsZero() && round < p.Rounds && time.Now().Add(time.Since(begun)).After(deadline) {
+			s.Log.Info("time is up", "rounds", round, "planned", p.Rounds)
+			p.Rounds = round
+			break
+		}
+		if s.Grow && round < p.Rounds {
+			levels = s.extend(ctx, levels, visits)
+		}
+	}
+	p.Levels = levels
+	return visits, nil
+}
+
+// roundsDone is the number of visits up to the end of the present round, for the progress line.
+func roundsDone(visits []rundoc.Visit, round int, levels []int, p *rundoc.Plan) int {
+	before := 0
+	for _, v := range visits {
+		if v.Round < round {
+			before++
+		}
+	}
+	return before + len(levels)*len(p.Scenarios)
+}
+
+func (s *Sweep) firstWarmup(ctx context.Context, p rundoc.Plan) error {
+	middle := p.Levels[len(p.Levels)/2]
+	for _, name := range p.Scenarios {
+		d := time.Duration(p.FirstWarmup / float64(len(p.Scenarios)) * float64(time.Second))
+		res, err := s.Engine.Run(ctx, engine.Load{Weights: s.Weights[name], Pool: middle, Duration: d, Progress: s.Live})
+		if err != nil {
+			return fmt.Errorf("warming up %s: %w", name, err)
+		}
+		if res.Storm != "" {
+			return fmt.Errorf("warming up %s: %w: %s", name, ErrStorm, res.Storm)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Sweep) visit(ctx context.Context, p rundoc.Plan, ref visitRef, round, order int, start time.Time) (rundoc.Visit, error) {
+	name := p.Scenarios[ref.scenario]
+	load := engine.Load{
+		Weights: s.Weights[name], Pool: ref.level,
+		Warmup: seconds(p.WarmupSeconds), Duration: seconds(p.MeasureSeconds), Progress: s.Live,
+	}
+	v, err := s.One(ctx, load, start)
+	v.Phase, v.Scenario, v.Round, v.Order = "B", name, round, order
+	return v, err
+}
+
+// One makes a single visit with everything that is recorded around it. An interrupted visit is an error: half a visit is
+// no replication.
+func (s *Sweep) One(ctx context.Context, load engine.Load, start time.Time) (rundoc.Visit, error) {
+	v := rundoc.Visit{PoolSize: load.Pool, Callers: load.Callers, Rate: load.Rate, StartSeconds: time.Since(start).Seconds()}
+	if v.Callers == 0 {
+		v.Callers = load.Pool
+	}
+	if s.Watch != nil {
+		if err := s.Watch.Start(ctx); err != nil {
+			return v, fmt.Errorf("reading the server's counters: %w", err)
+		}
+	}
+	res, err := s.Engine.Run(ctx, load)
+	if err != nil {
+		return v, err
+	}
+	if err := Fill(&v, res); err != nil {
+		return v, err
+	}
+	if res.Interrupted {
+		if err := ctx.Err(); err != nil {
+			return v, err
+		}
+	}
+	if s.Watch != nil {
+		if err := s.Watch.Stop(ctx, &v); err != nil {
+			return v, fmt.Errorf("reading the server's counters: %w", err)
+		}
+	}
+	if res.Storm != "" {
+		return v, fmt.Errorf("%w: %s", ErrStorm, res.Storm)
+	}
+	return v, ctx.Err()
+}
+
+// Fill puts an engine's result into a visit.
+func Fill(v *rundoc.Visit, r *engine.Result) error {
+	v.Driver, v.Seconds, v.Transactions = r.Driver, r.Elapsed.Seconds(), r.Transactions
+	if v.Seconds > 0 {
+		v.TPS = float64(r.Transactions) / v.Seconds
+	}
+	v.Failed, v.Retried, v.Reconnects, v.Late, v.Dropped = r.Failed, r.Retried, r.Reconnects, r.Late, r.Unserved
+	v.BytesSent, v.BytesReceived, v.MeanBusy, v.Bins = r.BytesSent, r.BytesReceived, r.MeanBusy, r.Bins
+	v.Client = rundoc.Client{CPUSeconds: r.CPU.Seconds(), CPUShare: r.CPUShare, LagP99: r.LagP99.Seconds()}
+	for _, e := range r.Errors {
+		v.Errors = append(v.Errors, rundoc.ErrorCount{SQLState: e.SQLState, Count: e.Count, Message: e.Message})
+	}
+	for _, o := range r.Ops {
+		op, err := fillOp(o)
+		if err != nil {
+			return fmt.Errorf("encoding the histograms of %s: %w", o.Name, err)
+		}
+		if o.Count > 0 {
+			v.Ops = append(v.Ops, op)
+		}
+	}
+	return nil
+}
+
+func fillOp(o engine.OpResult) (op rundoc.Op, err error) {
+	op = rundoc.Op{Name: o.Name, Count: o.Count, Clamped: o.Clamped}
+	if n := float64(o.Count); n > 0 {
+		op.MeanService, op.MeanWait = o.SumService/n, o.SumWait/n
+		op.M2Service = max(0, o.SumService2/n-op.MeanService*op.MeanService)
+	}
+	for _, h := range []struct {
+		from *hdrhistogram.Histogram
+		to   *string
+	}{{o.Service, &op.Service}, {o.Wait, &op.Wait}, {o.Latency, &op.Latency}, {o.Uncorrected, &op.Uncorrected}, {o.Lag, &op.Lag}} {
+		if h.from == nil || h.from.TotalCount() == 0 {
+			continue
+		}
+		text, err := h.from.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+		if err != nil {
+			return op, err
+		}
+		*h.to = string(text)
+	}
+	return op, nil
+}
+
+// extend adds one pool size, half as large again as the largest, while fewer than two lie beyond the best one of any
+// scenario and the server has room.
+func (s *Sweep) extend(ctx context.Context, levels []int, visits []rundoc.Visit) []int {
+	top := levels[len(levels)-1]
+	next := min(top*3/2, s.Free)
+	if next <= top || beyondBest(levels, visits) >= 2 {
+		return levels
+	}
+	if err := s.Engine.Grow(ctx, next); err != nil {
+		s.Log.Warn("no more pool sizes", "wanted", next, "err", err)
+		s.Free = top
+		return levels
+	}
+	s.Log.Info("the best pool size is near the largest: adding one", "pool", next)
+	return append(slices.Clone(levels), next)
+}
+
+// beyondBest is the number of pool sizes above the best one, of the scenario that has fewest.
+func beyondBest(levels []int, visits []rundoc.Visit) int {
+	sums := map[string]map[int][2]float64{}
+	for _, v := range visits {
+		if sums[v.Scenario] == nil {
+			sums[v.Scenario] = map[int][2]float64{}
+		}
+		c := sums[v.Scenario][v.PoolSize]
+		sums[v.Scenario][v.PoolSize] = [2]float64{c[0] + v.TPS, c[1] + 1}
+	}
+	least := len(levels)
+	for _, byLevel := range sums {
+		best, at := -1.0, 0
+		for i, n := range levels {
+			if c := byLevel[n]; c[1] > 0 && c[0]/c[1] > best {
+				best, at = c[0]/c[1], i
+			}
+		}
+		least = min(least, len(levels)-1-at)
+	}
+	return least
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
