@@ -1,0 +1,30 @@
+# pgfit: benchmark and tuning advisor for PostgreSQL. `make run` and `make test` need Go and make, nothing else.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+BUDGET  ?= 3m
+
+.PHONY: run test build lint bench clean
+
+run: build                  ## the main job on a scratch server: measure, advise, leave the files in pgfit-out
+	.ci/need server
+	bin/pgfit run --scratch --budget $(BUDGET) --out pgfit-out
+
+test:                       ## every test, against real servers
+	.ci/need server patch git
+	$(GO) test -count=1 -timeout 20m ./...
+
+build:                      ## bin/pgfit
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pgfit ./cmd/pgfit
+
+lint:                       ## gofmt, vet, staticcheck
+	test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+bench:                      ## the load engine against pgbench, in alternating pairs
+	.ci/need server
+	PGFIT_BENCH=1 $(GO) test -count=1 -timeout 60m -run '^$$' -bench . ./workload/engine
+
+clean:                      ## what the targets above left here
+	rm -rf bin pgfit-out
