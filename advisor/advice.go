@@ -72,15 +72,19 @@ type Settings struct {
 	Findings  []Finding       `json:"findings,omitempty"`
 }
 
-// Budget is the worst-case sum of a set of settings, against what there is.
+// Budget is the worst-case sum of a set of settings, against what there is. Over speaks of memory alone: nobody
+// survives that one. A full WAL volume and a slow recovery have marks of their own.
 type Budget struct {
-	Memory   []BudgetLine `json:"memory"`
-	Total    int64        `json:"memory_total_bytes"`
-	Limit    int64        `json:"memory_limit_bytes"`
-	Over     bool         `json:"over"`
-	WALDisk  int64        `json:"wal_disk_bytes"`
-	DiskFree int64        `json:"wal_disk_free_bytes,omitempty"`
-	Recovery float64      `json:"recovery_seconds,omitempty"`
+	Memory        []BudgetLine `json:"memory"`
+	Total         int64        `json:"memory_total_bytes"`
+	Limit         int64        `json:"memory_limit_bytes"` // 0: the memory of the machine is not known
+	Over          bool         `json:"over"`
+	WALDisk       int64        `json:"wal_disk_bytes"`
+	DiskFree      int64        `json:"wal_disk_free_bytes,omitempty"`
+	DiskOver      bool         `json:"wal_disk_over,omitempty"`
+	Recovery      float64      `json:"recovery_seconds,omitempty"`
+	RecoveryLimit float64      `json:"recovery_limit_seconds,omitempty"`
+	RecoveryOver  bool         `json:"recovery_over,omitempty"`
 }
 
 // BudgetLine is one term of the sum.
