@@ -26,6 +26,7 @@ type Sweep struct {
 	Weights map[string][]int // by scenario: the share of each of the engine's scripts
 	Watch   Watcher          // may be nil
 	Free    int              // connections the load may have, for added pool sizes
+	Shape   engine.Load      // rate, think time and callers of every visit; its times and pool are the plan's
 	Grow    bool             // add pool sizes until two lie beyond the best one
 	Log     *slog.Logger
 	Visited func(v rundoc.Visit, done, total int) // after each visit; may be nil
@@ -102,12 +103,14 @@ func (s *Sweep) firstWarmup(ctx context.Context, p rundoc.Plan) error {
 
 func (s *Sweep) visit(ctx context.Context, p rundoc.Plan, ref visitRef, round, order int, start time.Time) (rundoc.Visit, error) {
 	name := p.Scenarios[ref.scenario]
-	load := engine.Load{
-		Weights: s.Weights[name], Pool: ref.level,
-		Warmup: seconds(p.WarmupSeconds), Duration: seconds(p.MeasureSeconds), Progress: s.Live,
-	}
+	load := s.Shape
+	load.Weights, load.Pool, load.Progress = s.Weights[name], ref.level, s.Live
+	load.Warmup, load.Duration = seconds(p.WarmupSeconds), seconds(p.MeasureSeconds)
 	v, err := s.One(ctx, load, start)
 	v.Phase, v.Scenario, v.Round, v.Order = "B", name, round, order
+	if load.Rate > 0 {
+		v.Phase = "C"
+	}
 	return v, err
 }
 
