@@ -1,0 +1,74 @@
+package pgconf
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// FuzzParse holds what Parse and Set promise, for any file, name and value.
+func FuzzParse(f *testing.F) {
+	for _, conf := range []string{"", "\n", "work_mem = 4MB # x\r\n#jit = on\nfsync on", "a.b = 'it''s \\'x\\' \\101'\n",
+		"#work_mem = 4MB\t# min\n", "# pgfit: begin\n# pgfit: end", "work_mem = 'x", "\xef\xbb\xbfa = 1\n\x00"} {
+		f.Add([]byte(conf), "work_mem", "8MB")
+		f.Add([]byte(conf), "a.b", "it's \\ \n\r\x01")
+		f.Add([]byte(conf), "jit", "-1")
+	}
+	f.Fuzz(func(t *testing.T, conf []byte, name, value string) {
+		file := Parse("postgresql.conf", conf)
+		if got := file.Bytes(); !bytes.Equal(got, conf) {
+			t.Fatalf("printed %q, want %q", got, conf)
+		}
+		before := file.Lines()
+		edit, err := file.Set(name, value)
+		if err != nil {
+			if !bytes.Equal(file.Bytes(), conf) {
+				t.Fatalf("Set(%q, %q) failed and changed the file", name, value)
+			}
+			return
+		}
+		after := Parse("postgresql.conf", file.Bytes())
+		if !slices.Equal(after.Lines(), file.Lines()) {
+			t.Fatalf("Set(%q, %q) on %q: the file reads back as something else", name, value, conf)
+		}
+		if l, _ := after.Line(after.Find(name)); l.Value != value || after.Find(name) != edit.Line {
+			t.Fatalf("Set(%q, %q) on %q reads back as %q on line %d, want line %d", name, value, conf, l.Value, after.Find(name), edit.Line)
+		}
+		checkRest(t, before, after.Lines(), edit)
+	})
+}
+
+// checkRest compares everything but the edited line, and pgfit's own lines around it.
+func checkRest(t *testing.T, before, after []Line, e Edit) {
+	t.Helper()
+	if e.Way == Added {
+		after = slices.Delete(after, e.Line-1, e.Line)
+		if len(after) != len(before) { // the block is new
+			after = after[:len(after)-2]
+			if len(after) == len(before)+1 && after[len(after)-1].Kind == Blank {
+				after = after[:len(before)]
+			}
+			if n := len(before); n > 0 { // a final newline may have been missing
+				before = slices.Clone(before)
+				before[n-1].Text, after[n-1].Text = strings.TrimRight(before[n-1].Text, "\r\n"), strings.TrimRight(after[n-1].Text, "\r\n")
+			}
+		}
+		if !slices.Equal(before, after) {
+			t.Fatalf("adding changed other lines:\n%v\n%v", before, after)
+		}
+		return
+	}
+	if len(before) != len(after) {
+		t.Fatalf("an edit in place made %d lines of %d", len(after), len(before))
+	}
+	for i := range before {
+		if i != e.Line-1 && before[i] != after[i] {
+			t.Fatalf("line %d changed from %q to %q", i+1, before[i].Text, after[i].Text)
+		}
+	}
+	was, is := before[e.Line-1], after[e.Line-1]
+	if !strings.HasSuffix(is.Text, was.Text[was.value.to:]) || !strings.Contains(is.Text, was.Text[was.name.from:was.value.from]) {
+		t.Fatalf("more than the value changed: %q is now %q", was.Text, is.Text)
+	}
+}
