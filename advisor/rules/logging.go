@@ -1,0 +1,75 @@
+package rules
+
+import (
+	"slices"
+	"strings"
+)
+
+const guideLogging = "house guide, PostgreSQL Server Config, Logging"
+
+// logCheckpoints: one line for each checkpoint, the only way to see afterwards whether volume or clock started it; on by
+// default since 15 (release notes of 15).
+func logCheckpoints(s *situation) verdict {
+	if s.next.On("log_checkpoints") {
+		return verdict{keep: "on"}
+	}
+	return verdict{value: "on", reason: "shows whether checkpoints are started by the clock or by WAL volume, for a line each; the default since version 15",
+		source: "PostgreSQL 15 release notes, log_checkpoints", confidence: "high"}
+}
+
+// logLockWaits: one line for each session that waits longer than deadlock_timeout.
+func logLockWaits(s *situation) verdict {
+	if s.next.On("log_lock_waits") {
+		return verdict{keep: "on"}
+	}
+	return verdict{value: "on", reason: "names who waits for whom after deadlock_timeout; nothing is logged while nobody waits",
+		source: guideLogging, confidence: "high"}
+}
+
+// logAutovacuum: vacuums that take ten minutes are the ones to know about; the default since 15.
+func logAutovacuum(s *situation) verdict {
+	if n, _ := s.next.Int("log_autovacuum_min_duration"); n >= 0 {
+		return verdict{keep: "logs autovacuum already"}
+	}
+	return verdict{value: "10min", reason: "shows the vacuums that take long; the default since version 15",
+		source: "PostgreSQL 15 release notes, log_autovacuum_min_duration", confidence: "high"}
+}
+
+// logSlowStatements: the guide logs statements that take more than a second. Log lines hold the statements' texts, with
+// what stands in them, which is why somebody's own choice stays.
+func logSlowStatements(s *situation) verdict {
+	if n, _ := s.next.Int("log_min_duration_statement"); n >= 0 {
+		return verdict{keep: "logs slow statements already"}
+	}
+	return verdict{value: "1s", reason: "statements over a second are worth a line; their text goes to the log",
+		source: guideLogging, lift: "literals in statements that may not be logged"}
+}
+
+// trackIOTiming: reading the clock twice for each page read costs nothing to tens of percent, by clock source (manual,
+// pg_test_timing). pgfit has not measured this machine's, so it stays.
+func trackIOTiming(s *situation) verdict {
+	if s.next.On("track_io_timing") {
+		return verdict{keep: "on"}
+	}
+	return verdict{keep: "its cost depends on the machine's clock; run pg_test_timing first: below 100 ns a call it is cheap"}
+}
+
+// statementStatistics loads pg_stat_statements beside what is loaded already, where the server has it and nobody did.
+func statementStatistics(s *situation) verdict {
+	const module = "pg_stat_statements"
+	loaded := s.next.Text("shared_preload_libraries")
+	var list []string
+	for _, name := range strings.Split(loaded, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			list = append(list, name)
+		}
+	}
+	switch {
+	case slices.ContainsFunc(list, func(n string) bool { return strings.Trim(n, `"`) == module || strings.HasSuffix(n, "/"+module) }):
+		return verdict{keep: module + " is loaded"}
+	case !slices.Contains(s.facts.Server.Available, module):
+		return verdict{keep: module + " is not known to be installed on the server"}
+	}
+	return verdict{value: strings.Join(append(list, module), ","), reason: "counts time, rows and pages of each statement; CREATE EXTENSION " + module + " shows them",
+		source: "house guide, Statement Tracking", confidence: "high", lift: "no use for statement statistics"}
+}
