@@ -32,7 +32,7 @@ const (
 func (s *situation) walCap() (int64, string) {
 	limit, why := walCeiling, "64 GB, the largest that any rule proposes"
 	if r := int64(s.recovery.Seconds() * budget.ReplayRate(s.facts)); r < limit {
-		limit, why = r, fmt.Sprintf("a crash recovery within %s at an assumed %s", s.recovery, rateText(budget.ReplayRate(s.facts)))
+		limit, why = r, fmt.Sprintf("a crash recovery within %s at an assumed %s", span(s.recovery), rateText(budget.ReplayRate(s.facts)))
 	}
 	if free, ok := s.facts.WALStorage().Free.Get(); ok && int64(walShareOfDisk*float64(free)) < limit {
 		limit, why = int64(walShareOfDisk*float64(free)), fmt.Sprintf("a quarter of the %s free on the WAL volume", roughly(free))
@@ -40,14 +40,50 @@ func (s *situation) walCap() (int64, string) {
 	return down(limit), why
 }
 
+// walOver is the WAL that the measured writing makes between two checkpoints t apart, in bytes, with the part of it that
+// are full-page images. A window of seconds after a checkpoint overstates those: each page goes into the WAL
+// whole once between checkpoints, so that they cannot exceed the data, where its size is known.
+func (s *situation) walOver(f figures, t time.Duration) (all, images float64) {
+	if f.rate() == 0 {
+		return 0, 0
+	}
+	imageRate := min(f.rate(), float64(max(0, f.walFPI))*8192/f.seconds)
+	images = imageRate * t.Seconds()
+	if s.data > 0 {
+		images = min(images, float64(s.data))
+	}
+	return (f.rate()-imageRate)*t.Seconds() + images, images
+}
+
+// imageShare is the largest share of full-page images that the measured WAL can have with the present timeout.
+func (s *situation) imageShare(f figures) float64 {
+	t, _ := s.next.Duration("checkpoint_timeout")
+	all, images := s.walOver(f, t)
+	if all <= 0 {
+		return 0
+	}
+	return images / all
+}
+
+// between is what max_wal_size has to hold for checkpoints t apart to be started by the clock: their WAL, and that of the
+// part of the next one in which the old is still needed (manual, WAL Configuration), with walSlack on top.
+func (s *situation) between(f figures, t time.Duration) float64 {
+	all, _ := s.walOver(f, t)
+	target, ok := s.next.Float("checkpoint_completion_target")
+	if !ok {
+		target = 0.9
+	}
+	return walSlack * all * (1 + target)
+}
+
 // checkpointTimeout: the first change of a page after a checkpoint goes to the WAL whole, so rarer checkpoints write less
 // where full-page images are a fifth of the WAL or more (manual, WAL Configuration). 15 minutes, else 10, as the
-// recovery time and the WAL disk allow at the measured rate. A window of seconds right after a checkpoint
-// overstates the share, so confidence is low; without a run it stays.
+// recovery time and the WAL disk allow at the measured rate. The share is an upper bound, so confidence is low; without a
+// run it stays.
 func checkpointTimeout(s *situation) verdict {
 	present, ok := s.next.Duration("checkpoint_timeout")
 	f := s.walRate()
-	share := f.fullPages()
+	share := s.imageShare(s.walRate())
 	switch {
 	case !ok:
 		return verdict{}
@@ -63,11 +99,9 @@ func checkpointTimeout(s *situation) verdict {
 		if t <= present {
 			return verdict{keep: "rare enough"}
 		}
-		v := strconv.Itoa(int(t.Seconds()))
-		need, _ := budget.TimedWAL(budget.Overlay(s.next, map[string]string{"checkpoint_timeout": v}), f.rate())
-		if walSlack*need <= float64(limit) {
+		if s.between(f, t) <= float64(limit) {
 			return verdict{value: fmt.Sprintf("%dmin", int(t.Minutes())), method: advisor.Measured, confidence: "low",
-				reason: fmt.Sprintf("full-page images were up to %.0f %% of the WAL; rarer checkpoints write fewer of them, and recovery stays within %s", 100*share, s.recovery),
+				reason: fmt.Sprintf("full-page images were up to %.0f %% of the WAL; rarer checkpoints write fewer of them, and recovery stays within %s", 100*share, span(s.recovery)),
 				inputs: []advisor.Input{s.walInput(f), input("full-page images", "up to %.0f %% of the WAL", 100*share)},
 				source: "PostgreSQL manual, WAL Configuration", lift: "a run longer than the checkpoint interval"}
 		}
@@ -84,11 +118,11 @@ func maxWALSize(s *situation) verdict {
 	present := size(s.next, "max_wal_size")
 	limit, why := s.walCap()
 	f := s.walRate()
-	need, measured := budget.TimedWAL(s.next, f.rate())
-	if !measured {
+	timeout, ok := s.next.Duration("checkpoint_timeout")
+	if f.rate() == 0 || !ok {
 		return s.usualWAL(present, limit)
 	}
-	target := up(int64(walSlack * need))
+	target := up(int64(s.between(f, timeout)))
 	if target <= present {
 		return verdict{keep: fmt.Sprintf("holds the WAL between timed checkpoints at the measured %s", rateText(f.rate()))}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"time"
 
 	"pgfit/advisor"
 	"pgfit/workload/rundoc"
@@ -112,7 +113,7 @@ func (f *figures) add(v rundoc.Visit) {
 
 // where says which visits a figure comes from.
 func (f figures) where() string {
-	return fmt.Sprintf("%s, pool size %d, %d visits, %.0f s", f.scenario, f.level, f.visits, f.seconds)
+	return fmt.Sprintf("%s, pool size %d, %s, %.0f s", f.scenario, f.level, count(f.visits, "visit"), f.seconds)
 }
 
 // rate is the WAL in bytes per second, 0 where it is not known.
@@ -121,14 +122,6 @@ func (f figures) rate() float64 {
 		return 0
 	}
 	return float64(f.walBytes) / f.seconds
-}
-
-// fullPages is the share of full-page images in the WAL, an upper bound since the hole in a page is left out; -1 unknown.
-func (f figures) fullPages() float64 {
-	if f.walFPI < 0 || f.walBytes <= 0 {
-		return -1
-	}
-	return min(1, float64(f.walFPI)*8192/float64(f.walBytes))
 }
 
 // hits is the share of page requests that shared_buffers answered; -1 unknown.
@@ -188,6 +181,22 @@ func rateText(perSecond float64) string {
 	default:
 		return fmt.Sprintf("%.1f kB/s", perSecond/(1<<10))
 	}
+}
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// span writes a time in whole minutes where it has some.
+func span(d time.Duration) string {
+	if d >= time.Minute && d%time.Minute == 0 {
+		return count(int(d/time.Minute), "minute")
+	}
+	return d.String()
 }
 
 // roughly writes a size with one decimal, for prose.

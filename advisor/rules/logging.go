@@ -11,7 +11,7 @@ const guideLogging = "house guide, PostgreSQL Server Config, Logging"
 // default since 15 (release notes of 15).
 func logCheckpoints(s *situation) verdict {
 	if s.next.On("log_checkpoints") {
-		return verdict{keep: "on"}
+		return verdict{keep: "on already"}
 	}
 	return verdict{value: "on", reason: "shows whether checkpoints are started by the clock or by WAL volume, for a line each; the default since version 15",
 		source: "PostgreSQL 15 release notes, log_checkpoints", confidence: "high"}
@@ -20,7 +20,7 @@ func logCheckpoints(s *situation) verdict {
 // logLockWaits: one line for each session that waits longer than deadlock_timeout.
 func logLockWaits(s *situation) verdict {
 	if s.next.On("log_lock_waits") {
-		return verdict{keep: "on"}
+		return verdict{keep: "on already"}
 	}
 	return verdict{value: "on", reason: "names who waits for whom after deadlock_timeout; nothing is logged while nobody waits",
 		source: guideLogging, confidence: "high"}
@@ -49,7 +49,7 @@ func logSlowStatements(s *situation) verdict {
 // pg_test_timing). pgfit has not measured this machine's, so it stays.
 func trackIOTiming(s *situation) verdict {
 	if s.next.On("track_io_timing") {
-		return verdict{keep: "on"}
+		return verdict{keep: "on already"}
 	}
 	return verdict{keep: "its cost depends on the machine's clock; run pg_test_timing first: below 100 ns a call it is cheap"}
 }

@@ -52,6 +52,18 @@ func (s *situation) biggest() (probe.Table, bool) {
 	return best, best.Bytes > 0
 }
 
+// largestRows is the number of rows of the largest table, a row being taken for 100 bytes where only sizes are known.
+func (s *situation) largestRows() int64 {
+	var rows int64
+	for _, t := range s.facts.Server.Tables {
+		rows = max(rows, t.Rows)
+	}
+	if rows == 0 || s.facts.Server.Scratch {
+		rows = s.largestTable() / 100
+	}
+	return rows
+}
+
 // autovacuumWorkMem: -1 follows maintenance_work_mem, for every worker. Once that is large, workers x it is memory that
 // hardly any vacuum can use: the dead rows of the largest table at the default threshold take 6 bytes each before
 // version 17 (and no vacuum uses more than 1 GB there) and about 1 byte from 17 on. So the workers get what that
@@ -65,18 +77,21 @@ func autovacuumWorkMem(s *situation) verdict {
 	if maintenance <= 256*mB {
 		return verdict{keep: "follows maintenance_work_mem, which every worker may well take"}
 	}
-	t, _ := s.biggest()
+	rows := s.largestRows()
 	each := int64(deadTuple)
 	if s.major() >= 17 {
 		each = deadTuple17
 	}
-	need := min(max(up(int64(1.2*vacuumAt*float64(t.Rows)*float64(each))), minVacuum), maxMaintenance)
+	need := min(max(up(int64(1.2*vacuumAt*float64(rows)*float64(each))), minVacuum), maxMaintenance)
+	if len(s.facts.Server.Tables) == 0 {
+		need = min(need, 256*mB) // a guess at the rows carries no more
+	}
 	if need >= maintenance {
 		return verdict{keep: "the largest table can use all of maintenance_work_mem"}
 	}
 	workers, _ := s.next.Int("autovacuum_max_workers")
 	return verdict{value: s.bytes("autovacuum_work_mem", need), confidence: "high",
 		reason: fmt.Sprintf("%d workers would take maintenance_work_mem each; the dead rows of the largest table need no more than this", workers),
-		inputs: []advisor.Input{input("rows of the largest table", "%d", t.Rows), input("bytes for a dead row", "%d", each)},
+		inputs: []advisor.Input{input("rows of the largest table", "about %d", rows), input("bytes for a dead row", "%d", each)},
 		source: "PostgreSQL manual, autovacuum_work_mem", lift: "tables with more dead rows than one pass can hold (index_vacuum_count above 1)"}
 }

@@ -30,7 +30,9 @@ func sharedBuffers(s *situation) verdict {
 	}
 	target := nearest(s.memory / 4)
 	why := fmt.Sprintf("a quarter of the %s that the server may use", roughly(s.memory))
+	lift := "a trial of both values in interleaved pairs"
 	if need := up(s.data + s.data/4); s.data > 0 && need < target {
+		lift += fmt.Sprintf("; more data, up to %s", roughly(target))
 		target, why = need, fmt.Sprintf("all of the %s of data with a quarter to grow, less than a quarter of the %s that the server may use", roughly(s.data), roughly(s.memory))
 	}
 	switch {
@@ -46,7 +48,7 @@ func sharedBuffers(s *situation) verdict {
 	}
 	v := verdict{value: s.bytes("shared_buffers", target), reason: why + "; a rule until a trial confirms it",
 		inputs: append(s.memoryInputs(), s.hitInputs()...), source: "PostgreSQL manual, Resource Consumption, Memory",
-		lift: "a trial of both values in interleaved pairs"}
+		lift: lift}
 	if s.memory <= smallContainer {
 		v.confidence = "low"
 	}

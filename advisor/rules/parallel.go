@@ -22,7 +22,7 @@ func workersPerGather(s *situation) verdict {
 	case s.cpus == 0:
 		return verdict{keep: "the number of CPUs is not known; name it with --cpus"}
 	case s.cpus < 2 && present > 0:
-		return verdict{value: "0", reason: fmt.Sprintf("with %.3g CPUs a parallel worker has nobody to share the work with and costs its start", s.cpus),
+		return verdict{value: "0", reason: fmt.Sprintf("with less than two CPUs (%.3g) a parallel worker has nobody to share the work with and costs its start", s.cpus),
 			inputs: s.cpuInputs(), source: "PostgreSQL manual, When Can Parallel Query Be Used?", lift: "scans that wait for a slow disk"}
 	case s.cpus < 2:
 		return verdict{keep: "less than two CPUs have nothing to share"}
@@ -68,11 +68,11 @@ func (s *situation) byTrial(name string) (verdict, bool) {
 	}
 	best := all[0]
 	if best.ratio < worthIt {
-		return verdict{keep: fmt.Sprintf("the run tried %s on %d statements: %.2f times as fast, no effect", best.value, best.statements, best.ratio)}, true
+		return verdict{keep: fmt.Sprintf("the run tried %s on %s: %.2f times as fast, no effect", best.value, count(best.statements, "statement"), best.ratio)}, true
 	}
 	return verdict{value: best.value, method: advisor.Measured,
-		reason: fmt.Sprintf("%d statements of the run ran %.2f times as fast with it", best.statements, best.ratio),
-		inputs: []advisor.Input{input("time ratio", "%.2f over %d statements", best.ratio, best.statements), input("plans changed", "%d", best.changed)},
+		reason: fmt.Sprintf("%s of the run ran %.2f times as fast with it", count(best.statements, "statement"), best.ratio),
+		inputs: []advisor.Input{input("time ratio", "%.2f over %s", best.ratio, count(best.statements, "statement")), input("plans changed", "%d", best.changed)},
 		source: "EXPLAIN ANALYZE of this run with and without it", lift: "other statements; a trial of the whole patch"}, true
 }
 

@@ -136,15 +136,23 @@ func TestRules(t *testing.T) {
 			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "52MB", method: advisor.Measured},
 		{name: "temporary files raise work_mem", visits: []rundoc.Visit{writes(1, func(d *rundoc.ServerDelta) { d.TempFiles, d.TempBytes = 10, 160*mB })}, setting: "work_mem", proposed: "40MB", method: advisor.Measured},
 		{name: "as far as the budget goes", ram: 4 * gB, visits: []rundoc.Visit{writes(1, nil)}, probes: base(rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 900 << 10, SortKB: 900 << 10, MemoryNodes: 2}),
-			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "5MB", reason: "no more than this"},
-		{name: "the present breaks the budget", values: map[string]string{"work_mem": "512MB"}, in: Input{Pool: Pool{Total: 50}}, setting: "work_mem", reason: "at worst", proposed: "64MB"},
+			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "6MB", reason: "no more than this"},
+		{name: "the present breaks the budget", values: map[string]string{"work_mem": "512MB"}, in: Input{Pool: Pool{Total: 50}}, setting: "work_mem", reason: "at worst", proposed: "80MB"},
 		{name: "hash tables before 15", major: 14, visits: []rundoc.Visit{writes(1, func(d *rundoc.ServerDelta) { d.TempFiles, d.TempBytes = 10, 160*mB })}, setting: "hash_mem_multiplier", proposed: "2"},
 
 		{name: "maintenance a sixteenth, 1 GB at most", setting: "maintenance_work_mem", proposed: "1GB"},
 		{name: "maintenance of a small database", edit: func(f *probe.Facts) {
 			f.Server.Tables = []probe.Table{{Name: "t", Bytes: 10 * mB}}
 		}, setting: "maintenance_work_mem", reason: "enough"},
-		{name: "vacuum has its own", setting: "autovacuum_work_mem", proposed: "64MB", reason: "3 workers"},
+		{name: "vacuum has its own", edit: func(f *probe.Facts) {
+			f.Server.Tables = []probe.Table{{Name: "t", Bytes: 60 * gB, Rows: 100e6}}
+		}, setting: "autovacuum_work_mem", proposed: "144MB", reason: "3 workers"},
+		{name: "vacuum of 17 needs less", major: 17, edit: func(f *probe.Facts) {
+			f.Server.Tables = []probe.Table{{Name: "t", Bytes: 60 * gB, Rows: 100e6}}
+		}, setting: "autovacuum_work_mem", proposed: "64MB"},
+		{name: "vacuum of unknown tables", setting: "autovacuum_work_mem", proposed: "256MB"},
+		{name: "full pages cannot exceed the data", edit: func(f *probe.Facts) { f.Server.ClusterBytes = probe.Is(50*mB, "") },
+			visits: []rundoc.Visit{writes(4*mB, func(d *rundoc.ServerDelta) { d.WALFPI = 30 * 4 * mB / 8192 / 2 })}, setting: "checkpoint_timeout", reason: "save little"},
 		{name: "pod without huge pages", edit: func(f *probe.Facts) { f.Host.HugeTLBLimit = probe.Is(int64(0), "hugetlb.2MB.max") }, setting: "huge_pages", proposed: "off"},
 
 		{name: "need below max_connections", in: Input{Pool: Pool{Total: 40}}, setting: "max_connections", reason: "48 are needed"},

@@ -48,7 +48,7 @@ func walCompression(s *situation) verdict {
 		return verdict{keep: "on already"}
 	}
 	f := s.walRate()
-	share := f.fullPages()
+	share := s.imageShare(f)
 	lz4 := slices.Contains(set.EnumVals, "lz4")
 	switch {
 	case f.rate() < idleWAL:
