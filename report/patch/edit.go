@@ -1,0 +1,109 @@
+package patch
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"pgfit/probe/pgconf"
+)
+
+// edit makes the changes in the files and writes the two diffs.
+func (m *maker) edit() error {
+	if len(m.out.Applied) == 0 {
+		return nil
+	}
+	if m.tree == nil {
+		return m.dropIn()
+	}
+	before := map[*pgconf.File][]byte{}
+	for _, f := range m.tree.Files() {
+		before[f] = f.Bytes()
+	}
+	for i := range m.out.Applied {
+		if err := m.editOne(&m.out.Applied[i]); err != nil {
+			return err
+		}
+	}
+	for _, f := range m.tree.Files() {
+		if after := f.Bytes(); string(after) != string(before[f]) {
+			m.out.Files = append(m.out.Files, FileEdit{Path: f.Path, Before: before[f], After: after})
+		}
+	}
+	m.relate()
+	m.diff()
+	return nil
+}
+
+// editOne leaves a change to the statements when the line in force is in a file that could not be read: an edit of
+// another file would have no effect.
+func (m *maker) editOne(a *Applied) error {
+	if _, hidden := m.hidden(a.Name); hidden {
+		_, err := pgconf.Parse("", nil).Set(a.Name, a.Value) // can a file hold it at all?
+		return err
+	}
+	p, e, err := m.tree.Set(a.Name, a.Value)
+	if err != nil {
+		return err
+	}
+	a.File, a.Line, a.Way = p.File.Path, p.Line, e.Way
+	return nil
+}
+
+// relate names the files relative to the directory of the main file, or, when one of them lies elsewhere, to the nearest
+// directory above them all: neither patch nor git takes a name that begins with "..".
+func (m *maker) relate() {
+	m.out.Dir = path.Dir(m.tree.Main.Path)
+	for _, f := range m.out.Files {
+		for !under(m.out.Dir, f.Path) {
+			m.out.Dir = path.Dir(m.out.Dir)
+		}
+	}
+	for i := range m.out.Files {
+		f := &m.out.Files[i]
+		f.Name = strings.TrimPrefix(strings.TrimPrefix(f.Path, m.out.Dir), "/")
+	}
+}
+
+func under(dir, file string) bool {
+	return dir == "." || dir == "/" || strings.HasPrefix(file, dir+"/")
+}
+
+// diff writes both directions. Git names the files a/ and b/, and so do we.
+func (m *maker) diff() {
+	for _, f := range m.out.Files {
+		from, to := label("a/", f.Name), label("b/", f.Name)
+		back, forth := from, to
+		if f.Before == nil {
+			from, forth = "/dev/null", "/dev/null"
+		}
+		m.out.Diff = append(m.out.Diff, udiff.Unified(from, to, string(f.Before), string(f.After))...)
+		m.out.Rollback = append(m.out.Rollback, udiff.Unified(back, forth, string(f.After), string(f.Before))...)
+	}
+}
+
+// label is a file name as patch and git read it in a diff: a tab ends a name that has blanks, and a name with quotes,
+// backslashes or control characters stands in quotes.
+func label(side, name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' || r == 0x7f }) {
+		var b strings.Builder
+		for i := range len(name) {
+			switch c := name[i]; {
+			case c == '"' || c == '\\':
+				b.WriteByte('\\')
+				b.WriteByte(c)
+			case c < ' ' || c == 0x7f:
+				fmt.Fprintf(&b, "\\%03o", c)
+			default:
+				b.WriteByte(c)
+			}
+		}
+		return `"` + side + b.String() + `"`
+	}
+	if strings.Contains(name, " ") {
+		return side + name + "\t"
+	}
+	return side + name
+}
