@@ -1,0 +1,178 @@
+package script
+
+import (
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// parser reads one script from front to back. SQL, the words of backslash commands and expressions have rules of their
+// own for what ends where, and share the position.
+type parser struct {
+	*Script
+	opts    Options
+	pos     int
+	name    string // of the script
+	command string // the backslash command at hand, for error messages
+	start   int    // of the command
+	index   map[string]int
+	split   splitter
+	last    *Stmt // what \gset would belong to
+	count   int   // commands so far, as pgbench counts them
+	open    []block
+	lines   int // newlines before counted
+	counted int
+}
+
+// Parse reads a script. name is that of its file and stands in errors, which are *Error.
+func Parse(name, src string, opts Options) (*Script, error) {
+	p := &parser{Script: &Script{Name: name, src: src, debug: opts.Debug}, opts: opts, name: name, index: map[string]int{}}
+	if p.debug == nil {
+		p.debug = io.Writer(os.Stderr)
+	}
+	if zero := strings.IndexByte(src, 0); zero >= 0 {
+		return nil, errorAt(name, src, zero, "", "a script cannot hold a zero byte", "")
+	}
+	for {
+		text, why := p.sql()
+		if strings.Trim(text, " \t\n\v\f\r") != "" {
+			p.statement(text)
+		}
+		if why == stopEnd {
+			break
+		}
+		if why == stopBackslash {
+			if err := p.backslash(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if n := len(p.open); n > 0 {
+		return nil, errorAt(name, src, p.open[n-1].at, "if", `\if without matching \endif`, "")
+	}
+	if p.count == 0 {
+		return nil, errorAt(name, src, 0, "", "empty command list for script", name)
+	}
+	return p.Script, nil
+}
+
+// statement adds an SQL command: once with $1 and so on, and once in parts for the simple protocol. As in pgbench a
+// :name counts inside quotes and comments too, but :: and what follows it does not.
+func (p *parser) statement(text string) {
+	st := &Stmt{Index: len(p.Stmts)}
+	var sql strings.Builder
+	part := 0
+	for i := 0; i < len(text); {
+		if text[i] != ':' {
+			i++
+			continue
+		}
+		n := countWord(text[i+1:])
+		if n == 0 || isDigit(text[i+1]) {
+			for i < len(text) && text[i] == ':' {
+				i++
+			}
+			continue
+		}
+		st.params = append(st.params, p.reads(text[i+1:i+1+n]))
+		st.parts = append(st.parts, text[part:i])
+		sql.WriteString(text[part:i])
+		sql.WriteByte('$')
+		sql.WriteString(strconv.Itoa(len(st.params)))
+		i += 1 + n
+		part = i
+	}
+	sql.WriteString(text[part:])
+	st.parts = append(st.parts, text[part:])
+	st.SQL, st.NParams = sql.String(), len(st.params)
+	p.Stmts = append(p.Stmts, st)
+	p.last = st
+	p.count++
+	p.emit(command{do: doQuery, stmt: st, at: p.start})
+}
+
+// emit adds a command and gives its place.
+func (p *parser) emit(c command) int {
+	p.lines += strings.Count(p.src[p.counted:c.at], "\n")
+	p.counted = c.at
+	c.line = 1 + p.lines
+	c.name = p.command
+	p.cmds = append(p.cmds, c)
+	return len(p.cmds) - 1
+}
+
+// variable is the number of a name, given when it is first met.
+func (p *parser) variable(name string) int {
+	n, ok := p.index[name]
+	if !ok {
+		n = len(p.names)
+		p.index[name] = n
+		p.names = append(p.names, name)
+		p.uses = append(p.uses, use{})
+	}
+	return n
+}
+
+// reads notes that the variable's value is used here.
+func (p *parser) reads(name string) int {
+	n := p.variable(name)
+	p.uses[n].read = true
+	return n
+}
+
+// sets notes that the variable gets a value here.
+func (p *parser) sets(name string) int {
+	n := p.variable(name)
+	u := &p.uses[n]
+	u.set = true
+	if len(p.open) == 0 && !u.read {
+		u.fresh = true
+	}
+	return n
+}
+
+// skipSpace steps over blanks and line continuations, up to the end of the line.
+func (p *parser) skipSpace() {
+	for p.pos < len(p.src) {
+		switch rest := p.src[p.pos:]; {
+		case strings.HasPrefix(rest, "\\\n"):
+			p.pos += 2
+		case strings.HasPrefix(rest, "\\\r\n"):
+			p.pos += 3
+		case rest[0] != '\n' && isSpace(rest[0]):
+			p.pos++
+		default:
+			return
+		}
+	}
+}
+
+// word is an argument of a backslash command and its place.
+type word struct {
+	text string
+	at   int
+}
+
+// word reads up to the next blank; at the end of the line, which it steps over, ok is false. A backslash that continues
+// the line ends the word.
+func (p *parser) word() (w word, ok bool) {
+	p.skipSpace()
+	rest := p.src[p.pos:]
+	if rest == "" || rest[0] == '\n' {
+		p.pos += min(1, len(rest))
+		return word{at: p.pos}, false
+	}
+	n := 0
+	for n < len(rest) && !isSpace(rest[n]) && !strings.HasPrefix(rest[n:], "\\\n") && !strings.HasPrefix(rest[n:], "\\\r\n") {
+		n++
+	}
+	w = word{rest[:n], p.pos}
+	p.pos += n
+	return w, true
+}
+
+// fail is an error at a byte of the command at hand.
+func (p *parser) fail(at int, msg, more string) error {
+	return errorAt(p.name, p.src, at, p.command, msg, more)
+}
