@@ -163,6 +163,30 @@ func TestAnyAdviceHolds(t *testing.T) {
 	}
 }
 
+// Every version, workload name and usual host, with and without a pool: nothing over budget, no refusal.
+func TestUsualHosts(t *testing.T) {
+	for major := guc.OldestMajor; major <= guc.NewestMajor; major++ {
+		for _, host := range []struct {
+			ram  int64
+			cpus float64
+			disk probe.Class
+		}{{gB, 1, probe.HDD}, {24 * gB, 2, probe.SSD}, {32 * gB, 8, probe.NVMe}, {512 * gB, 64, probe.NVMe}, {2 * gB, 4, probe.HDD}} {
+			for _, workload := range []string{"web", "oltp", "dw", "mixed"} {
+				for _, pool := range []int{0, 20} {
+					f := facts(t, major, host.ram, host.cpus, nil)
+					f.Storage[0].Class = host.disk
+					in := Input{Facts: f, Workload: workload, Dedicated: true, Pool: Pool{Total: pool}}
+					got := Advise(in)
+					checkProposals(t, major, in, got)
+					if got.Budget.Over || got.Budget.DiskOver || len(got.Findings) > 0 {
+						t.Errorf("%d, %+v, %s, pool %d: %s of %s, findings %v", major, host, workload, pool, roughly(got.Budget.Total), roughly(got.Budget.Limit), got.Findings)
+					}
+				}
+			}
+		}
+	}
+}
+
 func must(b []byte, _ error) string { return string(b) }
 
 func checkProposals(t *testing.T, seed int, in Input, got advisor.Settings) {

@@ -138,6 +138,8 @@ func TestRules(t *testing.T) {
 		{name: "as far as the budget goes", ram: 4 * gB, visits: []rundoc.Visit{writes(1, nil)}, probes: base(rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 900 << 10, SortKB: 900 << 10, MemoryNodes: 2}),
 			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "6MB", reason: "no more than this"},
 		{name: "the present breaks the budget", values: map[string]string{"work_mem": "512MB"}, in: Input{Pool: Pool{Total: 50}}, setting: "work_mem", reason: "at worst", proposed: "80MB"},
+		{name: "vacuum gives way before work_mem", ram: gB, cpus: 1, setting: "autovacuum_work_mem", proposed: "52MB", reason: "at worst, and 819 MB"},
+		{name: "a small pool on a small machine", ram: gB, cpus: 1, in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "2816kB", reason: "at worst"},
 		{name: "hash tables before 15", major: 14, visits: []rundoc.Visit{writes(1, func(d *rundoc.ServerDelta) { d.TempFiles, d.TempBytes = 10, 160*mB })}, setting: "hash_mem_multiplier", proposed: "2"},
 
 		{name: "maintenance a sixteenth, 1 GB at most", setting: "maintenance_work_mem", proposed: "1GB"},
