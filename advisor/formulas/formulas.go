@@ -24,6 +24,22 @@ type Input struct {
 	Major       int
 }
 
+// From takes from the facts what the tools ask for. Connections is max_connections, since that is what their users enter.
+func From(f probe.Facts, workload string) Input {
+	in := Input{Workload: workload, Disk: f.DataStorage().Class, Major: f.Server.Major()}
+	in.RAM, _ = f.Host.Memory.Budget.Get()
+	if cpus, ok := f.Host.CPU.Effective.Get(); ok {
+		in.CPUs = int(math.Ceil(cpus))
+	}
+	n, _ := f.Server.Settings.Int("max_connections")
+	in.Connections = int(n)
+	if !f.Server.Scratch {
+		in.Data, _ = f.Server.ClusterBytes.Get()
+	}
+	in.WALDisk, _ = f.WALStorage().Total.Get()
+	return in
+}
+
 // Comparison is the answer of one tool: settings as a person writes them. Warning is what is known to go wrong with it.
 type Comparison struct {
 	Name    string            `json:"name"`

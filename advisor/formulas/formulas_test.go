@@ -84,3 +84,17 @@ func TestNothingToCompute(t *testing.T) {
 		t.Errorf("Compare without connections = %v", got)
 	}
 }
+
+func TestFrom(t *testing.T) {
+	var f probe.Facts
+	if got := Compare(From(f, "web")); got != nil {
+		t.Errorf("facts that nobody knows give %v", got)
+	}
+	f.Host.Memory.Budget = probe.Is(2*gB, "cgroup")
+	f.Host.CPU.Effective = probe.Is(1.5, "cpu.max")
+	f.Server = probe.Server{VersionNum: 160004, Settings: guc.Settings{"max_connections": {Value: "100"}}}
+	want := Input{RAM: 2 * gB, CPUs: 2, Connections: 100, Workload: "web", Major: 16}
+	if got := From(f, "web"); got != want {
+		t.Errorf("From = %+v, want %+v", got, want)
+	}
+}

@@ -335,3 +335,23 @@ func TestAdviseLeavesItsInputAlone(t *testing.T) {
 		t.Error("Advise changed the facts")
 	}
 }
+
+// A server of which nothing is known but its version gets no guess.
+func TestNothingKnown(t *testing.T) {
+	if got := Advise(Input{}); len(got.Proposals)+len(got.Kept)+len(got.Findings) != 0 {
+		t.Errorf("advice without facts: %+v", got)
+	}
+	all, err := guc.Catalogue(16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := Advise(Input{Facts: probe.Facts{Server: probe.Server{VersionNum: 160000, Settings: all}}})
+	for _, p := range got.Proposals {
+		if p.Family != logging {
+			t.Errorf("%s = %s is proposed without a fact: %s", p.Name, p.Proposed, p.Reason)
+		}
+	}
+	if got.Budget.Limit != 0 || got.Budget.Over {
+		t.Errorf("a budget without a machine: %+v", got.Budget)
+	}
+}
