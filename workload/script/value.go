@@ -93,17 +93,15 @@ func (v value) appendText(b []byte) []byte {
 	return b
 }
 
-// appendDouble formats f as C does with %.*g or %.*f: infinity and NaN differ from Go.
+// appendDouble formats f as PostgreSQL's printf does with %.*g or %.*f: infinity differs from Go.
 func appendDouble(b []byte, f float64, format byte, digits int) []byte {
 	switch {
-	case math.IsNaN(f) && math.Signbit(f):
-		return append(b, "-nan"...)
 	case math.IsNaN(f):
-		return append(b, "nan"...)
+		return append(b, "NaN"...)
 	case math.IsInf(f, 1):
-		return append(b, "inf"...)
+		return append(b, "Infinity"...)
 	case math.IsInf(f, -1):
-		return append(b, "-inf"...)
+		return append(b, "-Infinity"...)
 	}
 	return strconv.AppendFloat(b, f, format, digits, 64)
 }
