@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// arrivals gives the intended start times of an open loop, from the start of the visit on.
+type arrivals struct {
+	rng     *rand.Rand
+	gap     float64 // mean, in seconds
+	uniform bool
+	at      float64
+}
+
+func (a *arrivals) next() time.Duration {
+	if a.uniform {
+		a.at += a.gap
+	} else {
+		a.at += a.rng.ExpFloat64() * a.gap
+	}
+	return time.Duration(a.at * float64(time.Second))
+}
+
+// most is how many callers an open loop makes at the most: arrivals beyond that wait for one of them, and their wait counts
+// from the intended start all the same.
+const most = 2000
+
+// openLoop hands arrivals to callers at their times. An arrival that finds every caller busy waits in the queue and is
+// served late; nothing is skipped.
+func (v *visit) openLoop(ctx context.Context) error {
+	queue := make(chan time.Duration, 1<<16)
+	var wg sync.WaitGroup
+	callers := v.load.Callers
+	if callers <= v.load.Pool {
+		callers = min(most, v.load.Pool+64)
+	}
+	var firstErr error
+	for i := range callers {
+		c, err := v.newCaller(i)
+		if err != nil {
+			firstErr = err
+			break
+		}
+		wg.Go(func() {
+			for intended := range queue {
+				if v.over() {
+					if v.win.holds(intended) {
+						c.rec.mu.Lock()
+						c.rec.unserved++
+						c.rec.mu.Unlock()
+					}
+					continue
+				}
+				c.one(ctx, intended, intended)
+			}
+		})
+	}
+	if firstErr == nil {
+		v.feed(ctx, queue)
+	}
+	close(queue)
+	wg.Wait()
+	return firstErr
+}
+
+// feed puts intended start times into the queue when they are due.
+func (v *visit) feed(ctx context.Context, queue chan<- time.Duration) {
+	a := arrivals{rng: rand.New(rand.NewPCG(v.e.cfg.Seed, v.e.seed.Add(1))), gap: 1 / v.load.Rate, uniform: v.load.Uniform}
+	for at := a.next(); at < v.win.until && !v.stop.Load(); at = a.next() {
+		if wait := at - v.since(); wait > 0 {
+			v.sleep(ctx, wait)
+		}
+		select {
+		case queue <- at:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

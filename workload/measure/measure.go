@@ -1,0 +1,216 @@
+// Package measure is one measurement from end to end on a server that can be reached: take the schema, load the data,
+// calibrate, sweep, clean up. It fills a run document. Whether load may be put on that server has been settled before.
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sort"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pgfit/probe"
+	"pgfit/workload/engine"
+	"pgfit/workload/load"
+	"pgfit/workload/observe"
+	"pgfit/workload/rundoc"
+	"pgfit/workload/scenario"
+	"pgfit/workload/sweep"
+)
+
+// AppName is the application_name of every connection of a run, by which its own sessions are told from foreign ones.
+const AppName = "pgfit"
+
+// Job is what to measure. Doc comes with facts, demand and plan, and leaves with visits.
+type Job struct {
+	Config     *pgx.ConnConfig
+	Doc        *rundoc.Document
+	Scenarios  []scenario.Scenario
+	Datasets   map[string]scenario.Dataset
+	Protocol   engine.Protocol
+	Driver     string
+	MaxTries   int
+	Free       int               // connections that the load may have
+	Vars       map[string]string // -D name=value
+	SearchPath string            // of the load's sessions; "" leaves the server's
+	Scale      int64             // of every data set; 0 follows Doc.Plan.DataBytes
+	Shape      engine.Load       // rate, think time, callers
+	Grow       bool              // add pool sizes while the best one is near the largest
+	Deadline   time.Time
+	Log        *slog.Logger
+
+	Loading func(done, total int64)               // rows; may be nil
+	Visited func(v rundoc.Visit, done, total int) // may be nil
+	Live    func(p engine.Progress)               // may be nil
+	// After runs when the sweep is done and the data are still there, with the same engine. May be nil.
+	After func(ctx context.Context, s *sweep.Sweep, data *load.Data) error
+}
+
+// Run measures. The schema is dropped whatever happens. An interrupted run returns the context's error with the finished
+// visits in the document and Partial set.
+func (j *Job) Run(ctx context.Context) (err error) {
+	start := time.Now()
+	j.Config = j.Config.Copy()
+	j.Config.RuntimeParams["application_name"] = AppName
+	var data *load.Data
+	if len(j.Datasets) > 0 {
+		if data, err = load.Own(ctx, j.Config); err != nil {
+			return err
+		}
+	}
+	defer func() {
+		if data != nil {
+			err = errors.Join(err, data.Release(ctx))
+		}
+		if errors.Is(err, context.Canceled) || errors.Is(err, sweep.ErrStorm) {
+			j.Doc.Partial = partial(err)
+		}
+	}()
+	if data != nil {
+		if err := j.fill(ctx, data); err != nil {
+			return err
+		}
+	}
+	if j.Doc.Calibration, err = calibrate(ctx, j.Config); err != nil {
+		return fmt.Errorf("calibrating: %w", err)
+	}
+	s, closeAll, err := j.sweep(ctx, data)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	j.Doc.Visits, err = s.Run(ctx, &j.Doc.Plan, start, j.Deadline)
+	if err != nil {
+		return err
+	}
+	if j.After != nil {
+		return j.After(ctx, s, data)
+	}
+	return nil
+}
+
+func partial(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return "interrupted"
+	}
+	return err.Error()
+}
+
+func (j *Job) fill(ctx context.Context, data *load.Data) error {
+	names := make([]string, 0, len(j.Datasets))
+	for name := range j.Datasets {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	share := j.Doc.Plan.DataBytes / int64(max(1, len(names)))
+	for _, name := range names {
+		ds := j.Datasets[name]
+		scale := j.Scale
+		if scale == 0 {
+			scale = ds.Scale(share)
+		}
+		if err := data.Fill(ctx, j.Config, ds, scale, j.Doc.Plan.Seed, j.Loading); err != nil {
+			return fmt.Errorf("loading %s: %w", name, err)
+		}
+	}
+	j.Doc.Plan.Schema, j.Doc.Plan.DataBytes = load.Schema, data.Bytes
+	if !data.Settle(ctx) {
+		j.Doc.Warnings = append(j.Doc.Warnings, probe.Warning{Code: "no-checkpoint", Text: "no CHECKPOINT after loading: the role may not",
+			Hint: "grant pg_checkpoint to the role (PostgreSQL 15 and later), so that loading does not disturb the first visits"})
+	}
+	return nil
+}
+
+// sweep opens the engine and the watcher; closeAll ends both.
+func (j *Job) sweep(ctx context.Context, data *load.Data) (*sweep.Sweep, func(), error) {
+	connect := j.Config.Config.Copy()
+	if j.SearchPath != "" {
+		connect.RuntimeParams["search_path"] = j.SearchPath
+	}
+	cfg := engine.Config{
+		Connect: connect, Vars: j.vars(data), Seed: j.Doc.Plan.Seed, Protocol: j.Protocol, Driver: j.Driver, MaxTries: j.MaxTries, Log: j.Log,
+	}
+	weights := map[string][]int{}
+	n := 0
+	for _, sc := range j.Scenarios {
+		n += len(sc.Transactions)
+	}
+	for _, sc := range j.Scenarios {
+		w := make([]int, n)
+		for _, tx := range sc.Transactions {
+			w[len(cfg.Scripts)] = tx.Weight
+			cfg.Scripts = append(cfg.Scripts, engine.Weighted{Script: tx.Parsed, Weight: tx.Weight})
+		}
+		weights[sc.Name] = w
+	}
+	eng, err := engine.Open(ctx, cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the load engine: %w", err)
+	}
+	j.Doc.Plan.Driver, j.Doc.Plan.Protocol = eng.Driver(), string(eng.Protocol())
+	for _, n := range eng.Notices() {
+		j.Doc.Warnings = append(j.Doc.Warnings, probe.Warning{Code: "engine", Text: n})
+	}
+	watch, err := observe.Watch(ctx, j.Config, j.Doc.Facts)
+	if err != nil {
+		eng.Close()
+		return nil, nil, fmt.Errorf("opening the observer's connection: %w", err)
+	}
+	s := &sweep.Sweep{Engine: eng, Weights: weights, Watch: watch, Free: j.Free, Grow: j.Grow, Shape: j.Shape, Log: j.Log, Visited: j.Visited, Live: j.Live}
+	return s, func() { eng.Close(); watch.Close() }, nil
+}
+
+// vars are the variables that every script may use: the rows of each table by its name, scale, the number of units of the
+// pgbench data set, and the user's own.
+func (j *Job) vars(data *load.Data) map[string]string {
+	v := map[string]string{}
+	if data == nil {
+		data = &load.Data{}
+	}
+	for table, rows := range data.Rows {
+		v[table] = fmt.Sprint(max(1, rows))
+	}
+	if s, ok := data.Scale["pgbench"]; ok {
+		v["scale"] = fmt.Sprint(s)
+	}
+	maps.Copy(v, j.Vars)
+	return v
+}
+
+// calibrate is phase A: the median time to connect and to go there and back.
+func calibrate(ctx context.Context, cfg *pgx.ConnConfig) (c rundoc.Calibration, err error) {
+	const connects, trips = 20, 200
+	var conn *pgx.Conn
+	times := make([]float64, 0, trips)
+	for range connects {
+		begun := time.Now()
+		if conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
+			return c, err
+		}
+		times = append(times, time.Since(begun).Seconds())
+		if len(times) < connects {
+			conn.Close(ctx)
+		}
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	c.ConnectSeconds, c.Samples = median(times), connects
+	times = times[:0]
+	for range trips {
+		begun := time.Now()
+		if _, err := conn.Exec(ctx, "SELECT 1"); err != nil {
+			return c, err
+		}
+		times = append(times, time.Since(begun).Seconds())
+	}
+	c.RTTSeconds = median(times)
+	return c, nil
+}
+
+func median(v []float64) float64 {
+	sort.Float64s(v)
+	return v[len(v)/2]
+}
