@@ -1,0 +1,163 @@
+// Package capacity turns the visits of a sweep into capacity curves: what each pool size delivered, which one is chosen,
+// which law describes the curve, and what the data cannot carry. It decides on measured pool sizes alone; the law explains
+// and interpolates.
+package capacity
+
+import (
+	"math"
+	"slices"
+	"sort"
+
+	"pgfit/advisor"
+	"pgfit/advisor/usl"
+	"pgfit/workload/rundoc"
+)
+
+// Level is what one pool size delivered under one scenario. Times are in seconds, latencies those of the closed loop:
+// service time of the database, no user's latency.
+type Level struct {
+	Pool        int          `json:"pool_size"`
+	Visits      int          `json:"visits"`
+	TPS         float64      `json:"tps"` // geometric mean over visits
+	TPSInterval usl.Interval `json:"tps_interval"`
+	Ratio       float64      `json:"ratio_to_best"`
+	Service     float64      `json:"mean_service_seconds"`
+	Wait        float64      `json:"mean_wait_seconds"`
+	P50         float64      `json:"service_p50_seconds"`
+	P95         float64      `json:"service_p95_seconds"`
+	P99         float64      `json:"service_p99_seconds"` // 0 where there are too few operations to say
+	Failed      int64        `json:"failed"`
+	ClientCPU   float64      `json:"client_cpu_share"`
+	Busy        float64      `json:"mean_busy"`
+	WALRate     float64      `json:"wal_bytes_per_second"`
+	Marks       []string     `json:"marks,omitempty"`
+}
+
+// Fit is the law of one curve with its knees. A knee above the largest measured pool size is given as it was computed; it
+// is never recommended.
+type Fit struct {
+	Model        usl.Model     `json:"model"`
+	Sigma        usl.Interval  `json:"sigma_interval"`
+	Kappa        usl.Interval  `json:"kappa_interval"`
+	Knee         float64       `json:"knee"` // one per cent more connections buy 0.1 per cent more throughput
+	KneeInterval usl.Interval  `json:"knee_interval"`
+	Power        float64       `json:"power_knee"` // the most throughput per latency (Kleinrock)
+	Peak         *float64      `json:"peak,omitempty"`
+	PeakInterval *usl.Interval `json:"peak_interval,omitempty"`
+	WithoutOne   bool          `json:"pool_size_1_set_aside,omitempty"`
+	WorstError   float64       `json:"worst_relative_error"` // of a pool size's mean
+}
+
+// Capacity is one scenario's curve.
+type Capacity struct {
+	Scenario string  `json:"scenario"`
+	Levels   []Level `json:"levels"`
+	Best     int     `json:"best_pool_size"`
+	Chosen   int     `json:"chosen_pool_size"`  // the smallest not seen to be 5 % or more below the best
+	Hold     float64 `json:"hold_seconds"`      // mean time a transaction holds its connection, at the chosen size
+	CV2      float64 `json:"hold_cv2"`          // its squared coefficient of variation
+	Idle     float64 `json:"hold_seconds_idle"` // the same at the smallest pool size: the query time without contention
+	Fit      *Fit    `json:"fit,omitempty"`
+}
+
+// At is the level of a pool size, or the zero value.
+func (c Capacity) At(pool int) Level {
+	for _, l := range c.Levels {
+		if l.Pool == pool {
+			return l
+		}
+	}
+	return Level{}
+}
+
+// Throughput is X(n) in 1/s, read off the measured levels: straight lines between them and from the origin to the first.
+// Beyond the largest level it stays there.
+func (c Capacity) Throughput(n float64) float64 {
+	before := Level{}
+	for _, l := range c.Levels {
+		if n <= float64(l.Pool) {
+			share := (n - float64(before.Pool)) / float64(l.Pool-before.Pool)
+			return before.TPS + share*(l.TPS-before.TPS)
+		}
+		before = l
+	}
+	return before.TPS
+}
+
+// Analyse makes the curve of every scenario in the plan's order, with the findings about it. The same document gives the
+// same result.
+func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
+	var curves []Capacity
+	var findings []advisor.Finding
+	for _, name := range doc.Plan.Scenarios {
+		visits := slices.DeleteFunc(slices.Clone(doc.Visits), func(v rundoc.Visit) bool {
+			return v.Phase != "B" || v.Scenario != name || v.TPS <= 0
+		})
+		if len(visits) == 0 {
+			continue
+		}
+		c, doubts := curve(name, visits, doc.Plan.Seed)
+		curves, findings = append(curves, c), append(findings, doubts...)
+	}
+	return curves, findings
+}
+
+func curve(name string, visits []rundoc.Visit, seed uint64) (Capacity, []advisor.Finding) {
+	c := Capacity{Scenario: name}
+	byPool := map[int][]rundoc.Visit{}
+	for _, v := range visits {
+		byPool[v.PoolSize] = append(byPool[v.PoolSize], v)
+	}
+	var pools []int
+	for pool, at := range byPool {
+		pools = append(pools, pool)
+		sort.Slice(at, func(i, j int) bool { return at[i].Round < at[j].Round })
+	}
+	sort.Ints(pools)
+	for _, pool := range pools {
+		c.Levels = append(c.Levels, level(pool, byPool[pool]))
+	}
+	c.choose(byPool)
+	c.Hold, c.CV2 = hold(byPool[c.Chosen])
+	c.Idle, _ = hold(byPool[pools[0]])
+	findings := c.fit(visits, seed)
+	return c, append(findings, doubts(c, visits)...)
+}
+
+// choose finds the best pool size and the smallest one whose paired ratio to it has a one-sided lower bound above 0.95 at
+// 0.05/(L-1).
+func (c *Capacity) choose(byPool map[int][]rundoc.Visit) {
+	best := 0
+	for i, l := range c.Levels {
+		if l.TPS > c.Levels[best].TPS {
+			best = i
+		}
+	}
+	c.Best, c.Chosen = c.Levels[best].Pool, c.Levels[best].Pool
+	alpha := 0.05 / float64(max(1, len(c.Levels)-1))
+	for i := range c.Levels {
+		c.Levels[i].Ratio = c.Levels[i].TPS / c.Levels[best].TPS
+	}
+	for i := range best {
+		if lowerBound(byPool[c.Levels[i].Pool], byPool[c.Best], alpha) > 0.95 {
+			c.Chosen = c.Levels[i].Pool
+			return
+		}
+	}
+}
+
+// hold is the mean time that a transaction holds its connection and its squared coefficient of variation.
+func hold(visits []rundoc.Visit) (mean, cv2 float64) {
+	var n, sum, sum2 float64
+	for _, v := range visits {
+		for _, o := range v.Ops {
+			k := float64(o.Count)
+			n, sum, sum2 = n+k, sum+k*o.MeanService, sum2+k*(o.M2Service+o.MeanService*o.MeanService)
+		}
+	}
+	if n == 0 || sum == 0 {
+		return 0, 0
+	}
+	mean = sum / n
+	return mean, math.Max(0, sum2/n/(mean*mean)-1)
+}

@@ -1,0 +1,92 @@
+package capacity
+
+import (
+	"math"
+	"slices"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"pgfit/advisor/usl"
+	"pgfit/workload/rundoc"
+)
+
+// The least numbers of operations for a percentile whose 95 % interval is two-sided, from order statistics.
+const (
+	leastForP95 = 72
+	leastForP99 = 368
+)
+
+// level sums up the visits of one pool size. Histograms are merged, never percentiles averaged.
+func level(pool int, visits []rundoc.Visit) Level {
+	l := Level{Pool: pool, Visits: len(visits)}
+	logs := make([]float64, len(visits))
+	hist := hdrhistogram.New(1, 60_000_000, 3)
+	var n, service, wait, wal, seconds float64
+	for i, v := range visits {
+		logs[i] = math.Log(v.TPS)
+		l.Failed += v.Failed
+		l.ClientCPU += v.Client.CPUShare / float64(len(visits))
+		l.Busy += v.MeanBusy / float64(len(visits))
+		wal, seconds = wal+math.Max(0, float64(v.Server.WALBytes)), seconds+v.Seconds
+		for _, o := range v.Ops {
+			k := float64(o.Count)
+			n, service, wait = n+k, service+k*o.MeanService, wait+k*o.MeanWait
+			if h, err := hdrhistogram.Decode([]byte(o.Service)); err == nil {
+				hist.Merge(h)
+			}
+		}
+		for _, m := range v.Marks {
+			if !slices.Contains(l.Marks, m.Code) {
+				l.Marks = append(l.Marks, m.Code)
+			}
+		}
+	}
+	slices.Sort(l.Marks)
+	if n > 0 {
+		l.Service, l.Wait = service/n, wait/n
+	}
+	l.WALRate = wal / seconds
+	mean, half := interval(logs)
+	l.TPS, l.TPSInterval = math.Exp(mean), usl.Interval{Low: math.Exp(mean - half), High: math.Exp(mean + half)}
+	l.P50 = float64(hist.ValueAtQuantile(50)) / 1e6
+	if hist.TotalCount() >= leastForP95 {
+		l.P95 = float64(hist.ValueAtQuantile(95)) / 1e6
+	}
+	if hist.TotalCount() >= leastForP99 {
+		l.P99 = float64(hist.ValueAtQuantile(99)) / 1e6
+	}
+	return l
+}
+
+// interval is the mean and the half-width of its 95 % t interval; 0 for a single value.
+func interval(v []float64) (mean, half float64) {
+	if len(v) < 2 {
+		return stat.Mean(v, nil), 0
+	}
+	mean, sd := stat.MeanStdDev(v, nil)
+	n := float64(len(v))
+	return mean, distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(0.975) * sd / math.Sqrt(n)
+}
+
+// lowerBound is the one-sided lower bound at alpha of the ratio of throughput a to b, paired by round; 0 when there are
+// fewer than two pairs.
+func lowerBound(a, b []rundoc.Visit, alpha float64) float64 {
+	of := map[int]float64{}
+	for _, v := range b {
+		of[v.Round] = v.TPS
+	}
+	var logs []float64
+	for _, v := range a {
+		if x, ok := of[v.Round]; ok {
+			logs = append(logs, math.Log(v.TPS/x))
+		}
+	}
+	if len(logs) < 2 {
+		return 0
+	}
+	mean, sd := stat.MeanStdDev(logs, nil)
+	n := float64(len(logs))
+	return math.Exp(mean - distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(1-alpha)*sd/math.Sqrt(n))
+}

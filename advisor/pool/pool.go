@@ -1,0 +1,231 @@
+// Package pool turns capacity curves and a demand into the application's pool: pool_size, max_overflow, pool_timeout,
+// pool_recycle and the server's max_connections. It never recommends a total above the largest measured pool size, and it
+// keeps the guide's own answer apart from the measured one.
+package pool
+
+import (
+	"fmt"
+	"math"
+
+	"pgfit/advisor"
+	"pgfit/advisor/capacity"
+	"pgfit/advisor/queue"
+	"pgfit/workload/rundoc"
+)
+
+// Ranges of the application's settings, from the house guide.
+const (
+	maxPoolSize, maxOverflow = 100, 100
+	minTimeout, maxTimeout   = 1, 300
+	minRecycle, maxRecycle   = 300, 7200
+	fewWait                  = 0.01 // the share of callers that may have to wait
+	almostFull               = 0.90 // R9: of the capacity
+	spare                    = 5    // connections for tools and rolling deploys
+	pgBouncerFactor          = 4    // of the ceiling: beyond that many server connections a pooler pays (rule of thumb)
+)
+
+// Input is what the advice rests on.
+type Input struct {
+	Curves      []capacity.Capacity
+	Demand      rundoc.Demand
+	CPUs        float64 // of the server, 0 when unknown
+	Spindles    int     // of its disk; 0 for flash or cached data
+	ConnectTime float64 // seconds to open a connection
+	Reserved    int     // superuser_reserved_connections + reserved_connections
+	Others      int     // connections of other applications
+	Idle        float64 // smallest idle or lifetime limit on the way, seconds; 0 when none is known
+	Writes      bool    // some scenario writes
+}
+
+// Advise sizes the pool. Without a curve the advice is empty. Findings are R9, R13 and R14.
+func Advise(in Input) (advisor.PoolAdvice, []advisor.Finding) {
+	p := advisor.PoolAdvice{Processes: max(1, in.Demand.Processes), Method: advisor.Measured, Reasons: []string{}, Scenarios: []advisor.ScenarioPool{}}
+	p.Comparators = comparators(in)
+	if len(in.Curves) == 0 {
+		return p, []advisor.Finding{{Code: "R1", Text: "no pool size was measured", Lift: "run a sweep", Blocks: true}}
+	}
+	p.Ceiling = ceiling(in.Curves)
+	var findings []advisor.Finding
+	rate := Rate(in.Demand)
+	need := p.Ceiling
+	if rate > 0 {
+		need, findings = needs(in, rate, &p)
+	} else {
+		findings = append(findings, advisor.Finding{
+			Code: "R14", Text: "the application's demand was not said: the pool is sized for the server's capacity, not for a load",
+			Lift: "give --max-concurrent with --request-duration, or --rps",
+		})
+		p.Reasons = append(p.Reasons, fmt.Sprintf("%d connections carry what the server can do; more only queue inside it", p.Ceiling))
+	}
+	p.Total = min(need, p.Ceiling)
+	findings = append(findings, split(in, &p)...)
+	policy(in, &p)
+	for i, c := range in.Curves {
+		p.Scenarios[i] = waits(c, p.Scenarios[i], rate, p.Total)
+	}
+	p.MaxConnections = p.Processes*(p.PoolSize+p.MaxOverflow) + in.Others + in.Reserved + spare
+	bouncer(in, &p)
+	return p, findings
+}
+
+// Rate is the demand in requests a second that need a connection; 0 when it was not said.
+func Rate(d rundoc.Demand) float64 {
+	if d.RPS > 0 {
+		return d.RPS
+	}
+	if d.MaxConcurrent > 0 && d.RequestDuration > 0 {
+		return float64(d.MaxConcurrent) / d.RequestDuration
+	}
+	return 0
+}
+
+// ceiling is the pool size that suits every scenario: the smallest measured one whose worst ratio to a scenario's best is
+// within 5 % of the best such worst ratio.
+func ceiling(curves []capacity.Capacity) int {
+	worst := map[int]float64{}
+	var sizes []int
+	for _, l := range curves[0].Levels {
+		low := 1.0
+		for _, c := range curves {
+			low = math.Min(low, c.At(l.Pool).Ratio)
+		}
+		worst[l.Pool] = low
+		sizes = append(sizes, l.Pool)
+	}
+	top := 0.0
+	for _, low := range worst {
+		top = math.Max(top, low)
+	}
+	if len(curves) == 1 {
+		return curves[0].Chosen
+	}
+	for _, n := range sizes {
+		if worst[n] >= 0.95*top {
+			return n
+		}
+	}
+	return sizes[len(sizes)-1]
+}
+
+// needs is the largest need over the scenarios, with R9 where a scenario cannot carry the demand.
+func needs(in Input, rate float64, p *advisor.PoolAdvice) (int, []advisor.Finding) {
+	var findings []advisor.Finding
+	need := 1
+	for _, c := range in.Curves {
+		s := advisor.ScenarioPool{Scenario: c.Scenario, Ceiling: c.Chosen, MaxRate: c.At(c.Chosen).TPS, Demand: rate}
+		if low := c.At(c.Best).TPSInterval.Low; rate > almostFull*low {
+			findings = append(findings, advisor.Finding{
+				Code: "R9", Scenario: c.Scenario,
+				Text: fmt.Sprintf("the demand of %.0f/s is more than 90 %% of what the server carries (%.0f/s at least): no pool size mends this", rate, low),
+				Lift: "a faster server, cheaper queries, or less load",
+			})
+			s.Need = p.Ceiling
+		} else {
+			s.Need = smallest(c, rate, p.Ceiling)
+			s.MeanBusy = rate * c.Hold
+		}
+		need = max(need, s.Need)
+		p.Scenarios = append(p.Scenarios, s)
+	}
+	p.Reasons = append(p.Reasons, fmt.Sprintf("at %.0f requests a second, %d connections keep the share that has to wait at 1 %% or less", rate, need))
+	if need > p.Ceiling {
+		p.Reasons = append(p.Reasons, fmt.Sprintf("held at %d: beyond that the server only gets slower, and waiting in the pool beats waiting in the server", p.Ceiling))
+	}
+	return need, findings
+}
+
+// smallest is the smallest pool up to the ceiling in which at most 1 % have to wait, else one more than the ceiling.
+func smallest(c capacity.Capacity, rate float64, ceiling int) int {
+	for n := 1; n <= ceiling; n++ {
+		if w, err := queue.Open(n, rate, c.Throughput, c.CV2); err == nil && w.P <= fewWait {
+			return n
+		}
+	}
+	return ceiling + 1
+}
+
+// waits says what the recommended pool means for one scenario.
+func waits(c capacity.Capacity, s advisor.ScenarioPool, rate float64, total int) advisor.ScenarioPool {
+	if rate == 0 {
+		return s
+	}
+	s.Utilisation = rate / c.Throughput(float64(total))
+	w, err := queue.Open(total, rate, c.Throughput, c.CV2)
+	if err != nil {
+		s.WaitShare, s.WaitMean, s.WaitP99 = 1, -1, -1 // grows without end
+		return s
+	}
+	s.MeanBusy, s.WaitShare, s.WaitMean, s.WaitP99 = w.Busy, w.P, w.Mean, w.Quantile(0.99)
+	return s
+}
+
+// split divides the total over the processes and each share into pool_size and max_overflow.
+func split(in Input, p *advisor.PoolAdvice) []advisor.Finding {
+	if len(p.Scenarios) == 0 {
+		for _, c := range in.Curves {
+			p.Scenarios = append(p.Scenarios, advisor.ScenarioPool{Scenario: c.Scenario, Ceiling: c.Chosen, MaxRate: c.At(c.Chosen).TPS})
+		}
+	}
+	p.PerProcess = (p.Total + p.Processes - 1) / p.Processes
+	var findings []advisor.Finding
+	if p.Total < p.Processes {
+		findings = append(findings, advisor.Finding{
+			Code: "R13", Text: fmt.Sprintf("%d connections for %d processes are fewer than one each", p.Total, p.Processes),
+			Lift: "put PgBouncer in between, or run fewer processes",
+		})
+	}
+	p.PerProcess = min(max(p.PerProcess, 1), maxPoolSize+maxOverflow)
+	p.PoolSize = min(p.PerProcess, maxPoolSize)
+	if rate := Rate(in.Demand); rate > 0 {
+		// The quick form of the churn rule: pools of that size close and open few connections as the busy count swings.
+		busy := 0.0
+		for _, c := range in.Curves {
+			busy = math.Max(busy, rate*c.Hold/float64(p.Processes))
+		}
+		steady := int(math.Max(math.Ceil(busy), math.Ceil(6*math.Sqrt(busy))))
+		p.PoolSize = min(p.PerProcess, maxPoolSize, max(1, steady))
+	}
+	p.MaxOverflow = min(p.PerProcess-p.PoolSize, maxOverflow)
+	return findings
+}
+
+// policy sets pool_timeout and pool_recycle, which no throughput can identify: bounds are measured, the rest is policy.
+func policy(in Input, p *advisor.PoolAdvice) {
+	p.PoolTimeout, p.PoolRecycle = 30, 3600
+	if in.Writes {
+		p.PoolRecycle = 1800
+	}
+	if in.Idle > 0 {
+		p.PoolRecycle = min(p.PoolRecycle, int(0.8*in.Idle))
+	}
+	p.PoolRecycle = min(max(p.PoolRecycle, minRecycle), maxRecycle)
+	rate := Rate(in.Demand)
+	if rate == 0 {
+		return
+	}
+	longest := 0.0
+	for _, c := range in.Curves {
+		l := c.At(c.Chosen)
+		longest = math.Max(longest, l.P99)
+		if w, err := queue.Open(p.Total, rate, c.Throughput, c.CV2); err == nil {
+			longest = math.Max(longest, 10*w.Quantile(0.999))
+		}
+	}
+	p.PoolTimeout = min(max(int(math.Ceil(longest)), minTimeout), maxTimeout)
+	p.Reasons = append(p.Reasons, fmt.Sprintf("pool_timeout %d s is ten times the longest wait to be expected: a failure detector; the guide's 30 s is a policy that is as good", p.PoolTimeout))
+	if burst := float64(p.Processes*p.PerProcess) * in.ConnectTime; burst > 1 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("pool_recycle has no jitter: %d connections may be opened anew at once, %.1f s of work", p.Processes*p.PerProcess, burst))
+	}
+}
+
+// bouncer recommends PgBouncer where the application's connections would exceed what the server can use by far.
+func bouncer(in Input, p *advisor.PoolAdvice) {
+	clients := p.Processes * (p.PoolSize + p.MaxOverflow)
+	if clients <= p.Ceiling*pgBouncerFactor && p.Total >= p.Processes {
+		return
+	}
+	p.PgBouncer = &advisor.PgBouncer{
+		DefaultPoolSize: max(1, p.Total-p.Total/4), ReservePoolSize: p.Total / 4, MaxDBConnections: p.Ceiling, MaxClientConn: clients + spare,
+		QueryWaitTimeout: max(120, p.PoolTimeout),
+	}
+}
