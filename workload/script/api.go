@@ -48,6 +48,17 @@ type Stmt struct {
 	params []int    // variables of the script, by their number in Script.names
 }
 
+// command is what ends the statement instead of a semicolon.
+func (st *Stmt) command() string {
+	switch {
+	case st.Gset:
+		return "gset"
+	case st.Aset:
+		return "aset"
+	}
+	return ""
+}
+
 // Script is a parsed script, safe for use by many sessions at once.
 type Script struct {
 	Name  string

@@ -135,7 +135,38 @@ func (s *Script) mayChange(name string) bool {
 		}
 		set = s.uses[i].set
 	}
-	return set || slices.ContainsFunc(s.Stmts, func(st *Stmt) bool {
+	return set || s.stores(name)
+}
+
+// Unset lists the variables that scripts use and nothing sets: no \set, no \gset or \aset that might, neither vars nor
+// pgbench itself. Each is null in a prepared or extended statement, stays :name in a simple one, and is an error in an
+// expression; a colon inside a string, as in 'HH:MI', looks like one too.
+func Unset(scripts []*Script, vars map[string]string) []string {
+	set := map[string]bool{"scale": true, "client_id": true, "random_seed": true, "default_seed": true}
+	for name := range vars {
+		set[name] = true
+	}
+	for _, s := range scripts {
+		for i, name := range s.names {
+			set[name] = set[name] || s.uses[i].set
+		}
+	}
+	var unset []string
+	for _, s := range scripts {
+		for i, name := range s.names {
+			stored := slices.ContainsFunc(scripts, func(s *Script) bool { return s.stores(name) })
+			if s.uses[i].read && !set[name] && !stored {
+				unset = append(unset, name)
+			}
+		}
+	}
+	slices.Sort(unset)
+	return slices.Compact(unset)
+}
+
+// stores tells whether a \gset or \aset of the script may set the variable; what columns come is not known before.
+func (s *Script) stores(name string) bool {
+	return slices.ContainsFunc(s.Stmts, func(st *Stmt) bool {
 		return (st.Gset || st.Aset) && strings.HasPrefix(name, st.Prefix)
 	})
 }

@@ -1,5 +1,7 @@
 package script
 
+// The tests of this file hold the package against the pgbench that is installed, and skip where there is none.
+
 import (
 	"bytes"
 	"errors"
@@ -7,146 +9,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 )
-
-// The tests of this file hold the package against the pgbench that is installed, and skip where there is none.
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if scratch.stop != nil {
-		scratch.stop()
-	}
-	os.Exit(code)
-}
-
-// binary finds a program of PostgreSQL's.
-func postgresBinary(t *testing.T, name string) string {
-	t.Helper()
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
-	if len(found) > 0 {
-		return found[len(found)-1]
-	}
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("no %s of PostgreSQL's in PATH or /usr/lib/postgresql", name)
-	}
-	return path
-}
-
-// scratch is a server that the tests share.
-var scratch struct {
-	once sync.Once
-	dir  string
-	err  error
-	stop func()
-}
-
-// server gives the socket directory of a throw-away server, which listens nowhere else.
-func server(t *testing.T) string {
-	t.Helper()
-	initdb, postgres := postgresBinary(t, "initdb"), postgresBinary(t, "postgres")
-	scratch.once.Do(func() { scratch.err = startServer(initdb, postgres) })
-	if scratch.err != nil {
-		t.Skipf("no scratch server: %v", scratch.err)
-	}
-	return scratch.dir
-}
-
-func startServer(initdb, postgres string) error {
-	dir, err := os.MkdirTemp("/var/tmp", "pgfit-script-")
-	if err != nil {
-		return err
-	}
-	scratch.dir = dir
-	scratch.stop = func() { os.RemoveAll(dir) }
-	var attr syscall.SysProcAttr
-	if os.Getuid() == 0 {
-		u, err := user.Lookup("postgres")
-		if err != nil {
-			return err
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := os.Chown(dir, uid, gid); err != nil {
-			return err
-		}
-	}
-	data := filepath.Join(dir, "data")
-	create := exec.Command(initdb, "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", "--no-locale", "-E", "UTF8")
-	create.SysProcAttr, create.Dir = &attr, dir
-	if out, err := create.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, out)
-	}
-	run := exec.Command(postgres, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB")
-	run.SysProcAttr, run.Dir = &attr, dir
-	log, err := run.StderrPipe()
-	if err != nil {
-		return err
-	}
-	if err := run.Start(); err != nil {
-		return err
-	}
-	scratch.stop = func() {
-		_ = run.Process.Signal(syscall.SIGINT)
-		_ = run.Wait()
-		os.RemoveAll(dir)
-	}
-	return waitReady(log)
-}
-
-// waitReady reads the server's log up to the line that says it takes connections, and the rest in the background.
-func waitReady(log interface{ Read([]byte) (int, error) }) error {
-	var all bytes.Buffer
-	b := make([]byte, 4096)
-	for {
-		n, err := log.Read(b)
-		all.Write(b[:n])
-		if bytes.Contains(all.Bytes(), []byte("ready to accept connections")) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("server did not start: %s", all.Bytes())
-		}
-	}
-	go func() {
-		for {
-			if _, err := log.Read(b); err != nil {
-				return
-			}
-		}
-	}()
-	return nil
-}
-
-// pgbench runs scripts of that text once and gives what it wrote to standard error.
-func pgbench(t *testing.T, socket, src string, args ...string) (stderr string, ok bool) {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "test.sql"), []byte(src), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(postgresBinary(t, "pgbench"), append([]string{"-n", "-t", "1", "-h", socket, "-U", "postgres",
-		"-f", "test.sql"}, append(args, "postgres")...)...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	var b bytes.Buffer
-	cmd.Stderr = &b
-	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return b.String(), err == nil
-}
 
 func TestParseErrorsAsPgbench(t *testing.T) {
 	scripts := []string{
@@ -563,4 +432,40 @@ func commandLines(t *testing.T, scripts []string) [][]string {
 		}
 	}
 	return lines
+}
+
+// TestDistributionsAsPgbench holds 20,000 draws of each random function against as many of pgbench's own.
+func TestDistributionsAsPgbench(t *testing.T) {
+	const n = 20_000
+	exprs := []string{"random(1, 30)", "random_exponential(1, 30, 3.5)", "random_gaussian(1, 30, 2.5)", "random_zipfian(1, 30, 1.2)",
+		"random_zipfian(1, 30, 2.5)"}
+	src := ""
+	for _, e := range exprs {
+		src += strings.Repeat("\\set v debug("+e+")\n", n/1000)
+	}
+	out, ok := pgbench(t, server(t), src, "-t", "1000", "--random-seed=1")
+	if !ok {
+		t.Fatal(out[max(0, len(out)-1000):])
+	}
+	theirs := make([][]float64, len(exprs))
+	for i := range theirs {
+		theirs[i] = make([]float64, 30)
+	}
+	for _, m := range regexp.MustCompile(`command=(\d+)\): int (\d+)`).FindAllStringSubmatch(out, -1) {
+		cmd, _ := strconv.Atoi(m[1])
+		v, _ := strconv.Atoi(m[2])
+		theirs[(cmd-1)/(n/1000)][v-1]++
+	}
+	for i, e := range exprs {
+		var stat, df float64
+		for k, mine := range draws(t, e, 1, 30, n) {
+			if d := mine + theirs[i][k]; d >= 10 {
+				stat += (mine - theirs[i][k]) * (mine - theirs[i][k]) / d
+				df++
+			}
+		}
+		if limit := chiSquareLimit(df - 1); stat > limit {
+			t.Errorf("%s: chi-square %.1f with %v degrees of freedom, want at most %.1f", e, stat, df-1, limit)
+		}
+	}
 }

@@ -15,6 +15,7 @@ type Session struct {
 	vars     []*variable // by the script's numbers
 	pc       int
 	pipeline bool
+	opened   int   // where the pipeline was
 	stmt     *Stmt // whose rows are still to come
 	rows     int
 
@@ -97,7 +98,7 @@ func (s *Session) Next() (Step, error) {
 		}
 	}
 	if s.pipeline {
-		return Step{}, s.fail(len(s.script.src)-1, "end of script reached with pipeline open")
+		return Step{}, errorAt(s.script.Name, s.script.src, s.opened, "startpipeline", "end of script reached with pipeline open", "")
 	}
 	return Step{Kind: Done}, nil
 }
@@ -107,7 +108,7 @@ func (s *Session) query(c *command) (Step, error) {
 	st := c.stmt
 	if st.Gset || st.Aset {
 		if s.pipeline {
-			return Step{}, s.fail(c.at, `\gset and \aset are not allowed in pipeline mode`)
+			return Step{}, s.fail(c.at, `\%s is not allowed in pipeline mode`, st.command())
 		}
 		s.stmt, s.rows = st, 0
 	}
@@ -142,7 +143,7 @@ func (s *Session) other(c *command) (Step, error) {
 		if s.pipeline {
 			return Step{}, fmt.Errorf("already in pipeline mode")
 		}
-		s.pipeline = true
+		s.pipeline, s.opened = true, c.at
 		return Step{Kind: StartPipeline, Line: c.line}, nil
 	case doShell:
 		_, err := s.run(c)

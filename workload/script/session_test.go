@@ -195,8 +195,14 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
-func BenchmarkTPCB(b *testing.B) {
-	sc, _ := Builtin("tpcb-like")
+func BenchmarkNext(b *testing.B) {
+	for _, name := range Builtins() {
+		b.Run(name, func(b *testing.B) { benchmarkNext(b, name) })
+	}
+}
+
+func benchmarkNext(b *testing.B, name string) {
+	sc, _ := Builtin(name)
 	c, err := NewClient([]*Script{sc}, 1, 0, map[string]string{"scale": "20"})
 	if err != nil {
 		b.Fatal(err)
