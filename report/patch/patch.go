@@ -197,6 +197,7 @@ func (m *maker) judge(c Change) (a Applied, reason string) {
 	s, known := m.settings[c.Name]
 	switch {
 	case !known && (len(m.settings) == 0 || strings.Contains(c.Name, ".")):
+		a.Restart = moduleRestart[c.Name]
 		return a, ""
 	case !known:
 		return a, "this server has no such setting, and would not start with it"
@@ -215,6 +216,12 @@ func (m *maker) judge(c Change) (a Applied, reason string) {
 		return a, "has this value already"
 	}
 	return a, ""
+}
+
+// moduleRestart are settings of PostgreSQL's own modules that a server takes only at its start. pg_settings says so of a
+// loaded module; these may come together with the line that loads it.
+var moduleRestart = map[string]bool{
+	"pg_stat_statements.max": true, "pg_prewarm.autoprewarm": true,
 }
 
 // present is the value that the files bring into force, or would at the next restart. A role's own value does not count,

@@ -35,13 +35,13 @@ func TestChoose(t *testing.T) {
 		{Name: "work_mem", Value: "8MB"}, {Name: "max_connections", Value: "200"}, {Name: "io_method", Value: "worker"},
 		{Name: "shared_buffers", Value: "1 PB"}, {Name: "jit", Value: "maybe"}, {Name: "random_page_cost", Value: "-1"},
 		{Name: "server_version", Value: "16"}, {Name: "maintenance_work_mem", Value: "65536kB"}, {Name: "pg_stat_statements.max", Value: "10000"},
-		{Name: "work_mem", Value: "16MB"},
+		{Name: "auto_explain.log_analyze", Value: "on"}, {Name: "work_mem", Value: "16MB"},
 	}
 	skipped := "io_method shared_buffers jit random_page_cost server_version maintenance_work_mem"
 	tests := []struct{ only, applied, skipped string }{
-		{All, "max_connections pg_stat_statements.max work_mem", skipped},
-		{Reload, "pg_stat_statements.max work_mem", "max_connections " + skipped},
-		{Restart, "max_connections", skipped + " pg_stat_statements.max work_mem"},
+		{All, "max_connections pg_stat_statements.max auto_explain.log_analyze work_mem", skipped},
+		{Reload, "auto_explain.log_analyze work_mem", "max_connections " + skipped + " pg_stat_statements.max"},
+		{Restart, "max_connections pg_stat_statements.max", skipped + " auto_explain.log_analyze work_mem"},
 	}
 	for _, tt := range tests {
 		t.Run("only "+tt.only, func(t *testing.T) {
@@ -179,6 +179,16 @@ func TestStandbyOrder(t *testing.T) {
 		"max_worker_processes goes down: restart the primary with it first, then the standbys"}
 	if !slices.Equal(p.Notes, want) {
 		t.Errorf("notes %q, want %q", p.Notes, want)
+	}
+}
+
+// TestModuleSettings have to wait for their module: ALTER SYSTEM would fail and psql would stop.
+func TestModuleSettings(t *testing.T) {
+	p := make1(t, Input{Server: server15(t, mainPath), Files: mainFile(""), Changes: []Change{
+		{Name: "work_mem", Value: "16MB"}, {Name: "pg_stat_statements.max", Value: "10000"}}})
+	want := "ALTER SYSTEM SET work_mem = '16MB';\nSELECT pg_reload_conf();\n-- Once its module is loaded: ALTER SYSTEM SET pg_stat_statements.max = '10000';\n"
+	if p.AlterSystem != want || p.RollbackSQL != "ALTER SYSTEM RESET work_mem;\nSELECT pg_reload_conf();\n" {
+		t.Errorf("alter-system.sql %q, want %q; rollback.sql %q", p.AlterSystem, want, p.RollbackSQL)
 	}
 }
 

@@ -14,12 +14,16 @@ const reloadSQL = "SELECT pg_reload_conf();\n"
 // statements writes alter-system.sql and rollback.sql. ALTER SYSTEM runs in no transaction, so each is a statement of
 // its own.
 func (m *maker) statements() {
-	var set, back strings.Builder
+	var set, back, later strings.Builder
 	var restart []string
 	for _, a := range m.out.Applied {
 		text, ok := AlterSystem(a.Name, a.Value)
 		if !ok {
 			m.out.Notes = append(m.out.Notes, a.Name+" = '' is not in alter-system.sql: ALTER SYSTEM would make it a list with one empty element")
+			continue
+		}
+		if !a.Known && strings.Contains(a.Name, ".") { // the server takes it only with the module loaded, and psql would stop
+			later.WriteString("-- Once its module is loaded: " + text)
 			continue
 		}
 		set.WriteString(text)
@@ -34,14 +38,14 @@ func (m *maker) statements() {
 		}
 		back.WriteString(undo)
 	}
-	if set.Len() == 0 {
+	if set.Len()+later.Len() == 0 {
 		return
 	}
 	head := ""
 	if len(restart) > 0 {
 		head = "-- In force only after a restart: " + strings.Join(restart, ", ") + "\n"
 	}
-	m.out.AlterSystem = head + set.String() + reloadSQL
+	m.out.AlterSystem = head + set.String() + reloadSQL + later.String()
 	m.out.RollbackSQL = head + back.String() + reloadSQL
 }
 

@@ -1,0 +1,178 @@
+package capacity
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pgfit/advisor"
+	"pgfit/advisor/usl"
+	"pgfit/workload/rundoc"
+)
+
+// Point is one measurement: N busy at once, X per second, in one round.
+type Point = usl.Point
+
+// Foreign is the law of measurements that did not come from a sweep, with what the data cannot carry.
+type Foreign struct {
+	Name     string            `json:"name"`
+	Method   string            `json:"method"` // "weighted" or "plain"
+	Points   int               `json:"points"`
+	Levels   int               `json:"levels"`
+	Fit      Fit               `json:"fit"`
+	Limit    *float64          `json:"throughput_limit,omitempty"` // λ/σ, where κ is 0
+	PeakX    *float64          `json:"peak_throughput,omitempty"`
+	RSE      float64           `json:"residual_standard_error"` // of X
+	Largest  float64           `json:"largest_n"`
+	Findings []advisor.Finding `json:"findings"`
+}
+
+// ErrCSV is wrapped by every refusal of ReadCSV.
+var ErrCSV = errors.New("not a table of measurements")
+
+// maxRows bounds a table.
+const maxRows = 100_000
+
+// ReadCSV reads a table with the columns N and X, and round where there is one; other columns are passed over. Case does
+// not matter. The error names the line.
+func ReadCSV(r io.Reader) ([]Point, error) {
+	rd := csv.NewReader(r)
+	rd.TrimLeadingSpace, rd.Comment, rd.FieldsPerRecord = true, '#', -1
+	head, err := rd.Read()
+	if err != nil {
+		return nil, fmt.Errorf("%w: the first line must name the columns N and X", ErrCSV)
+	}
+	for i := range head {
+		head[i] = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(head[i], "\ufeff")))
+	}
+	n, x, round := slices.Index(head, "n"), slices.Index(head, "x"), slices.Index(head, "round")
+	if n < 0 || x < 0 {
+		return nil, fmt.Errorf("%w: the first line must name the columns N and X, it has %s", ErrCSV, strings.Join(head, ", "))
+	}
+	var points []Point
+	for {
+		row, err := rd.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		line, _ := rd.FieldPos(0)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s", ErrCSV, strings.ReplaceAll(err.Error(), "\n", " "))
+		}
+		p := Point{Round: len(points)}
+		if p.N, err = cell(row, n, line, "N", 1); err != nil {
+			return nil, err
+		}
+		if p.X, err = cell(row, x, line, "X", 0); err != nil {
+			return nil, err
+		}
+		if round >= 0 {
+			v, err := cell(row, round, line, "round", 0)
+			if err != nil {
+				return nil, err
+			}
+			p.Round = int(v)
+		} else {
+			p.Round = 0
+		}
+		if points = append(points, p); len(points) > maxRows {
+			return nil, fmt.Errorf("%w: more than %d rows", ErrCSV, maxRows)
+		}
+	}
+	if len(points) == 0 {
+		return nil, fmt.Errorf("%w: no rows", ErrCSV)
+	}
+	return points, nil
+}
+
+func cell(row []string, i, line int, name string, least float64) (float64, error) {
+	if i >= len(row) {
+		return 0, fmt.Errorf("line %d: %s is missing", line, name)
+	}
+	v, err := strconv.ParseFloat(strings.TrimSpace(row[i]), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < least || v > 1e15 {
+		return 0, fmt.Errorf("line %d: %s is %q: want a number of at least %g", line, name, row[i], least)
+	}
+	return v, nil
+}
+
+// Points are the visits of one scenario of a run.
+func Points(doc *rundoc.Document, scenario string) []Point {
+	var out []Point
+	for _, v := range doc.Visits {
+		if v.Phase == "B" && v.Scenario == scenario && v.TPS > 0 {
+			out = append(out, Point{N: float64(v.PoolSize), X: v.TPS, Round: v.Round})
+		}
+	}
+	return out
+}
+
+// FitPoints fits the law to measurements, weighted or, for comparison with published figures, by plain least squares.
+func FitPoints(name string, points []Point, plain bool, seed uint64) (Foreign, error) {
+	f := Foreign{Name: name, Method: "weighted", Points: len(points), Findings: []advisor.Finding{}}
+	m, err := usl.Fit(points)
+	if plain {
+		f.Method = "plain"
+		m, err = usl.FitPlain(points)
+	}
+	if err != nil {
+		return f, err
+	}
+	bounded := func(v float64) float64 { return math.Min(v, far) }
+	iv := usl.Bootstrap(points, m, draws, seed, func(m usl.Model) float64 { return m.Sigma }, func(m usl.Model) float64 { return m.Kappa },
+		func(m usl.Model) float64 { return bounded(m.Knee(0.1)) }, func(m usl.Model) float64 { return bounded(m.Peak()) })
+	f.Fit = Fit{Model: m, Sigma: iv[0], Kappa: iv[1], Knee: bounded(m.Knee(0.1)), KneeInterval: iv[2], Power: bounded(m.Knee(0.5))}
+	if m.Kappa > 0 {
+		peak, x := m.Peak(), m.Throughput(m.Peak())
+		f.Fit.Peak, f.PeakX = &peak, &x
+		if iv[1].Low > 0 {
+			f.Fit.PeakInterval = &iv[3]
+		}
+	}
+	if m.Sigma > 0 {
+		limit := m.Lambda / m.Sigma
+		f.Limit = &limit
+	}
+	f.describe(points)
+	return f, nil
+}
+
+// describe adds the residuals and the refusals.
+func (f *Foreign) describe(points []Point) {
+	var levels []float64
+	smallest, ss := math.Inf(1), 0.0
+	for _, p := range points {
+		f.Largest, smallest = math.Max(f.Largest, p.N), math.Min(smallest, p.N)
+		if !slices.Contains(levels, p.N) {
+			levels = append(levels, p.N)
+		}
+		d := p.X - f.Fit.Model.Throughput(p.N)
+		ss += d * d
+		f.Fit.WorstError = math.Max(f.Fit.WorstError, math.Abs(d)/p.X)
+	}
+	f.Levels = len(levels)
+	if len(points) > 3 {
+		f.RSE = math.Sqrt(ss / float64(len(points)-3))
+	}
+	if f.Levels < leastLevels || f.Largest < leastSpan*smallest {
+		f.Findings = append(f.Findings, advisor.Finding{
+			Code: "R1", Text: fmt.Sprintf("%d different N from %g to %g: a law fits too few points too well, read it as a sketch", f.Levels, smallest, f.Largest),
+			Lift: "measure at least 6, the largest at least 8 times the smallest",
+		})
+	}
+	if f.Fit.Kappa.Low <= 0 {
+		f.Findings = append(f.Findings, advisor.Finding{
+			Code: "R3", Text: fmt.Sprintf("the interval of κ includes 0: no fall is seen up to N = %g", f.Largest), Lift: "measure larger N or more rounds",
+		})
+	}
+	if f.Fit.WorstError > fitLimit {
+		f.Findings = append(f.Findings, advisor.Finding{
+			Code: "R4", Text: fmt.Sprintf("the law misses a point by %.0f %%", 100*f.Fit.WorstError), Lift: "more rounds, if noise is to blame; else the curve has another shape",
+		})
+	}
+}

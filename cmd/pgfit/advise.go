@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"pgfit/advisor/advise"
+	"pgfit/report"
+	"pgfit/report/files"
+	"pgfit/workload/rundoc"
+)
+
+// adviceFlags shape the advice.
+type adviceFlags struct {
+	workload  string
+	rules     string
+	recovery  time.Duration
+	dedicated bool
+	compare   bool
+}
+
+func (f *adviceFlags) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&f.workload, "workload", "auto", "what the server is for: web, oltp, dw, mixed, or auto (from the scenarios)")
+	fs.StringVar(&f.rules, "rules", "pgfit", "pgfit, or guide: the house guide's numbers as they stand")
+	fs.DurationVar(&f.recovery, "recovery-time", 5*time.Minute, "what a crash recovery may take; bounds max_wal_size")
+	fs.BoolVar(&f.dedicated, "dedicated", true, "the machine is the server's alone")
+	fs.BoolVar(&f.compare, "compare-formulas", false, "print what the well-known formulas would say, beside pgfit's values")
+}
+
+func (f *adviceFlags) validate() error {
+	if err := oneOf("workload", f.workload, "auto", "web", "oltp", "dw", "mixed"); err != nil {
+		return err
+	}
+	if f.recovery < 10*time.Second || f.recovery > 24*time.Hour {
+		return usagef("--recovery-time %s: want ten seconds to a day", f.recovery)
+	}
+	return oneOf("rules", f.rules, "pgfit", "guide")
+}
+
+func (f *adviceFlags) options() advise.Options {
+	o := advise.Options{Workload: f.workload, RecoveryTime: f.recovery, Dedicated: f.dedicated, CompareFormulas: f.compare}
+	if f.rules == "guide" {
+		o.RuleSet = "guide"
+	}
+	return o
+}
+
+// adviseOptions are the flags of pgfit advise.
+type adviseOptions struct {
+	advice adviceFlags
+	format string
+	only   string
+}
+
+func (a *app) adviseCommand() *cobra.Command {
+	o := &adviseOptions{}
+	cmd := &cobra.Command{
+		Use: "advise RUN", Short: "recommend from a run document, offline", Args: cobra.ExactArgs(1),
+		Long: `advise recommends from a run document (run.json, or the directory it is in) without any server. The same document gives
+the same bytes.`,
+		Example: `  pgfit advise pgfit-out > tuned.patch               the patch
+  pgfit advise pgfit-out --format alter-system       as SQL
+  pgfit advise pgfit-out --only reload               what needs no restart
+  pgfit advise pgfit-out --rules guide               the house guide's own numbers`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errors.Join(oneOf("only", o.only, "", "reload", "restart"), o.advice.validate()); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), a, args[0])
+		},
+	}
+	cmd.Flags().SortFlags = false
+	cmd.Flags().StringVar(&o.format, "format", "diff", strings.Join(files.Formats, ", "))
+	cmd.Flags().StringVar(&o.only, "only", "", "reload or restart: leave out what needs the other")
+	o.advice.addFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *adviseOptions) run(_ context.Context, a *app, path string) error {
+	doc, err := readRun(path)
+	if err != nil {
+		return err
+	}
+	opts := o.advice.options()
+	opts.Only = o.only
+	advice, err := advise.From(doc, opts)
+	if err != nil {
+		return err
+	}
+	data, err := files.Format(o.format, doc, advice)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	if _, err := a.stdout.Write(data); err != nil {
+		return err
+	}
+	if advice.Unfit() {
+		return errUnfit
+	}
+	return nil
+}
+
+// readRun reads a run document from a file or from the results directory it is in.
+func readRun(path string) (*rundoc.Document, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, "run.json")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	defer f.Close()
+	doc, err := rundoc.Read(f)
+	if err != nil {
+		return nil, usagef("%s: %w", path, err)
+	}
+	return doc, nil
+}
+
+// reportOptions are the flags of pgfit report.
+type reportOptions struct {
+	advice adviceFlags
+	format string
+}
+
+func (a *app) reportCommand() *cobra.Command {
+	o := &reportOptions{}
+	cmd := &cobra.Command{
+		Use: "report RUN", Short: "print a run document again, offline", Args: cobra.ExactArgs(1),
+		Example: `  pgfit report pgfit-out                      the tables of the run
+  pgfit report run.json --format markdown     for a ticket or a wiki`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errors.Join(oneOf("format", o.format, "text", "markdown", "json"), o.advice.validate()); err != nil {
+				return err
+			}
+			doc, err := readRun(args[0])
+			if err != nil {
+				return err
+			}
+			advice, err := advise.From(doc, o.advice.options())
+			if err != nil {
+				return err
+			}
+			return a.print(o.format, doc, advice)
+		},
+	}
+	cmd.Flags().StringVar(&o.format, "format", "text", "text, markdown or json (the advice)")
+	o.advice.addFlags(cmd.Flags())
+	return cmd
+}
+
+// print writes the report of a run.
+func (a *app) print(format string, doc *rundoc.Document, advice *advise.Advice) error {
+	if format == "json" {
+		data, err := files.Format("json", doc, advice)
+		if err != nil {
+			return err
+		}
+		_, err = a.stdout.Write(data)
+		return err
+	}
+	return report.Run(a.stdout, doc, advice, format == "markdown")
+}

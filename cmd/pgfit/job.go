@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+	"time"
+
+	"pgfit/profiles"
+	"pgfit/workload/engine"
+	"pgfit/workload/load"
+	"pgfit/workload/measure"
+	"pgfit/workload/rundoc"
+	"pgfit/workload/scenario"
+	"pgfit/workload/sweep"
+)
+
+// newJob is a measurement with an empty run document.
+func newJob(a *app, f *loadFlags) *measure.Job {
+	return &measure.Job{
+		Doc: &rundoc.Document{
+			SchemaVersion: rundoc.SchemaVersion, Kind: rundoc.Kind, Version: versionString(), StartedAt: time.Now().UTC().Format(time.RFC3339),
+		},
+		Datasets: map[string]scenario.Dataset{}, Protocol: engine.Protocol(f.protocol), Driver: f.driver,
+		MaxTries: f.maxTries, Grow: len(f.poolSizes) == 0, Log: a.logger(),
+	}
+}
+
+// addScenarios adds scenarios by name or path, with their data sets.
+func addScenarios(job *measure.Job, names []string) error {
+	for _, name := range names {
+		sc, ds, err := scenario.Load(profiles.FS, name, os.ReadFile)
+		if err != nil {
+			return err
+		}
+		job.Scenarios = append(job.Scenarios, sc)
+		job.Datasets[ds.Name] = ds
+	}
+	return nil
+}
+
+// planJob fills the plan of the document from the facts, or refuses. reserve is time that the sweep must leave.
+func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reserve time.Duration) error {
+	levels, err := f.levels()
+	if err != nil {
+		return err
+	}
+	doc := job.Doc
+	doc.Target, doc.Scratch = srv.target.Redacted, srv.target.Scratch
+	job.Config, job.Free = srv.config, free(doc.Facts)
+	var size int64
+	if len(job.Datasets) > 0 {
+		wish := int64(f.dataSize)
+		for _, ds := range job.Datasets {
+			if job.Scale > 0 {
+				wish += job.Scale * ds.UnitBytes
+			}
+		}
+		if size, err = load.ChooseSize(wish, doc.Facts, f.budget); err != nil {
+			return err
+		}
+	}
+	var names []string
+	for _, sc := range job.Scenarios {
+		names = append(names, sc.Name)
+	}
+	doc.Plan, err = sweep.MakePlan(sweep.Request{
+		Scenarios: names, Levels: levels, Free: job.Free, Budget: f.budget, Reserve: reserve + time.Since(start) + load.Time(size) + 3*time.Second,
+		Rounds: f.rounds, Measure: f.measure, Seed: f.seed,
+	})
+	if err != nil {
+		return err
+	}
+	doc.Plan.DataBytes, doc.Plan.Schema, doc.Plan.Driver, doc.Plan.Protocol = size, load.Schema, f.driver, f.protocol
+	if f.rounds == 0 {
+		job.Deadline = start.Add(f.budget - reserve)
+	}
+	return nil
+}

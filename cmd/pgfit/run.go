@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"pgfit/advisor/advise"
+	"pgfit/probe"
+	"pgfit/report"
+	"pgfit/report/files"
+	"pgfit/workload/measure"
+	"pgfit/workload/rundoc"
+)
+
+// runOptions are the flags of pgfit run.
+type runOptions struct {
+	target targetFlags
+	host   hostFlags
+	demand demandFlags
+	load   loadFlags
+	advice adviceFlags
+	out    string
+	format string
+}
+
+func (a *app) runCommand() *cobra.Command {
+	o := &runOptions{}
+	cmd := &cobra.Command{
+		Use: "run [TARGET]", Short: "probe, measure, fit, advise: the main job", Args: cobra.MaximumNArgs(1),
+		Long: `run puts measured load on a PostgreSQL server, in a schema of its own that it drops again, and leaves the measurements,
+the advice and a patch in a directory. TARGET is a URL or a libpq keyword string; without one DATABASE_URL, PG* and
+PGSERVICE are looked at, and when nothing names a server, pgfit starts a throw-away one.`,
+		Example: `  pgfit run                                           on a throw-away server, 10 minutes
+  pgfit run --budget 3m --out results                 shorter, results in ./results
+  pgfit run postgresql://app@localhost/app --yes      on your server, without asking
+  pgfit run --max-concurrent 100 --request-duration 200ms --processes 4
+                                                      size the application's pools for that demand`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.validate(); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), a, args)
+		},
+	}
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *runOptions) addFlags(fs *pflag.FlagSet) {
+	fs.SortFlags = false
+	fs.StringVar(&o.out, "out", "pgfit-out", "directory for the results")
+	fs.StringVar(&o.format, "format", "text", "what to print: text, markdown or json (the advice)")
+	o.target.addFlags(fs)
+	o.load.addFlags(fs)
+	o.demand.addFlags(fs)
+	o.advice.addFlags(fs)
+	o.host.addFlags(fs)
+}
+
+func (o *runOptions) validate() error {
+	if err := oneOf("format", o.format, "text", "markdown", "json"); err != nil {
+		return err
+	}
+	if err := o.advice.validate(); err != nil {
+		return err
+	}
+	return o.load.validate()
+}
+
+// run is the main job. Everything that can be refused is refused before load is put on the server.
+func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error) {
+	start := time.Now()
+	job, err := o.prepare(a)
+	if err != nil {
+		return err
+	}
+	if err := files.Writable(o.out); err != nil {
+		return usagef("%w", err)
+	}
+	srv, err := a.open(ctx, &o.target, args)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, srv.close(ctx)) }()
+	if job.Doc.Facts, err = a.probe(ctx, srv, &o.host); err != nil {
+		return err
+	}
+	if missing := job.Doc.Facts.Missing(); len(missing) > 0 {
+		return missingFacts(missing)
+	}
+	if err := a.confFiles(ctx, srv, job.Doc); err != nil {
+		return err
+	}
+	if err := planJob(job, srv, &o.load, start, 0); err != nil {
+		return err
+	}
+	a.say("%s", report.PlanText(job.Doc, start))
+	if o.load.dryRun {
+		return nil
+	}
+	if err := a.consent(srv, job.Doc, o.load.yes); err != nil {
+		return err
+	}
+	err = a.measure(ctx, job)
+	return errors.Join(err, o.finish(a, job.Doc, err))
+}
+
+// prepare reads everything that does not need the server.
+func (o *runOptions) prepare(a *app) (*measure.Job, error) {
+	job := newJob(a, &o.load)
+	var err error
+	if job.Doc.Demand, err = o.demand.demand(); err != nil {
+		return nil, err
+	}
+	return job, addScenarios(job, o.load.scenarios)
+}
+
+// free is the number of connections that a load may take: what the server has, less the reserved ones, those in use, and
+// three of pgfit's own (the schema's owner, the observer, one to spare).
+func free(f probe.Facts) int {
+	all, _ := f.Server.Settings.Int("max_connections")
+	su, _ := f.Server.Settings.Int("superuser_reserved_connections")
+	other, _ := f.Server.Settings.Int("reserved_connections")
+	return int(all-su-other) - f.Server.InUse - 3
+}
+
+// finish writes what the run left: everything after a whole run, the document alone after an interrupted one.
+func (o *runOptions) finish(a *app, doc *rundoc.Document, failed error) error {
+	if failed != nil && len(doc.Visits) == 0 {
+		return nil
+	}
+	if failed != nil && doc.Partial == "" {
+		doc.Partial = failed.Error()
+	}
+	advice, err := advise.From(doc, o.advice.options())
+	if err != nil {
+		return err
+	}
+	made, err := files.All(doc, advice)
+	if err != nil {
+		return err
+	}
+	if err := files.Write(o.out, made); err != nil {
+		return err
+	}
+	if err := a.print(o.format, doc, advice); err != nil {
+		return err
+	}
+	a.say("results in %s: %s", o.out, files.Names(made))
+	if failed == nil && advice.Unfit() {
+		return errUnfit
+	}
+	return nil
+}
+
+func missingFacts(flags []string) error {
+	return &usageError{
+		err:  fmt.Errorf("the server is on another machine and its memory and CPUs cannot be read from here"),
+		hint: fmt.Sprintf("give %s, or run pgfit probe --out host.json there and pass --host-facts host.json", joinAnd(flags)),
+	}
+}
+
+func (a *app) logger() *slog.Logger {
+	level := slog.LevelWarn
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	w := a.stderr
+	if a.quiet {
+		w = io.Discard
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,364 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strconv"
+	"strings"
+
+	"pgfit/advisor"
+	"pgfit/advisor/advise"
+	"pgfit/advisor/capacity"
+	"pgfit/workload/rundoc"
+)
+
+// page writes sections one after the other and keeps the first error.
+type page struct {
+	w        io.Writer
+	markdown bool
+	err      error
+}
+
+func (p *page) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+func (p *page) title(text string) {
+	if p.markdown {
+		p.line("\n## %s\n", text)
+		return
+	}
+	p.line("\n%s\n", strings.ToUpper(text[:1])+text[1:])
+}
+
+func (p *page) table(t Table) {
+	if p.err == nil && len(t.Rows) > 0 {
+		p.err = t.Render(p.w, p.markdown)
+	}
+}
+
+// item writes one line of a list, with continuation lines set in.
+func (p *page) item(lines ...string) {
+	for i, l := range nonEmpty(lines...) {
+		if i == 0 {
+			p.line("- %s", l)
+		} else {
+			p.line("  %s", l)
+		}
+	}
+}
+
+// Run writes the whole report of a run: the sweep, the pool, the settings, and what the data cannot carry.
+func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) error {
+	p := &page{w: w, markdown: markdown}
+	p.head(doc)
+	for _, c := range a.Capacities {
+		p.curve(c)
+	}
+	p.pool(a.Pool)
+	p.settings(a.Settings)
+	p.formulas(a)
+	p.findings(a.Findings)
+	return p.err
+}
+
+// Bench writes the measurements without advice.
+func Bench(w io.Writer, doc *rundoc.Document, markdown bool) error {
+	p := &page{w: w, markdown: markdown}
+	p.head(doc)
+	curves, _ := capacity.Analyse(doc)
+	for _, c := range curves {
+		p.curve(c)
+	}
+	p.openLoop(doc)
+	p.errors(doc)
+	return p.err
+}
+
+func (p *page) head(doc *rundoc.Document) {
+	if p.markdown {
+		p.line("# pgfit: %s\n", doc.Target)
+	}
+	f := doc.Facts
+	memory, cpus := "unknown memory", "unknown CPUs"
+	if v, ok := f.Host.Memory.Budget.Get(); ok {
+		memory = Size(v)
+	}
+	if v, ok := f.Host.CPU.Effective.Get(); ok {
+		cpus = figures(v) + " CPUs"
+	}
+	p.line("PostgreSQL %s, %s, %s, disk %s; %s of data; seed %d; driver %s, protocol %s", f.Server.Version, memory, cpus,
+		f.DataStorage().Class, Size(doc.Plan.DataBytes), doc.Plan.Seed, doc.Plan.Driver, doc.Plan.Protocol)
+	if doc.Partial != "" {
+		p.line("This run is partial: %s.", doc.Partial)
+	}
+}
+
+func (p *page) curve(c capacity.Capacity) {
+	p.title(c.Scenario)
+	t := Table{Header: []string{"pool", "TPS", "95 % from", "to", "of best", "p50 ms", "p95 ms", "p99 ms", "pool wait ms", "failed", "client CPU", "marks "}}
+	for _, l := range c.Levels {
+		t.Add(strconv.Itoa(l.Pool), Rate(l.TPS), Rate(l.TPSInterval.Low), Rate(l.TPSInterval.High), Percent(l.Ratio), Millis(l.P50), millisOr(l.P95), millisOr(l.P99),
+			Millis(l.Wait), strconv.FormatInt(l.Failed, 10), Percent(l.ClientCPU), strings.Join(l.Marks, " "))
+	}
+	p.table(t)
+	p.line("")
+	p.line("Chosen: pool size %d, the smallest not seen to be 5 %% below the best (%d).", c.Chosen, c.Best)
+	if f := c.Fit; f != nil {
+		p.line("Law: λ %s/s, σ %.4g (%.4g to %.4g), κ %.4g (%.4g to %.4g); knee at %s (%s to %s), latency-first at %s%s; worst miss %s.",
+			Rate(f.Model.Lambda), f.Model.Sigma, f.Sigma.Low, f.Sigma.High, f.Model.Kappa, f.Kappa.Low, f.Kappa.High,
+			knee(f.Knee), knee(f.KneeInterval.Low), knee(f.KneeInterval.High), knee(f.Power), peak(f), Percent(f.WorstError))
+	}
+}
+
+func millisOr(s float64) string {
+	if s == 0 {
+		return "too few"
+	}
+	return Millis(s)
+}
+
+// knee writes a number of connections; what lies beyond sense is said in words.
+func knee(n float64) string {
+	if n >= 10000 {
+		return "none"
+	}
+	return figures(n)
+}
+
+func peak(f *capacity.Fit) string {
+	if f.Peak == nil {
+		return ", no peak seen"
+	}
+	return fmt.Sprintf(", peak at %s (%s to %s)", knee(*f.Peak), knee(f.PeakInterval.Low), knee(f.PeakInterval.High))
+}
+
+func (p *page) pool(a advisor.PoolAdvice) {
+	if a.Total == 0 {
+		return
+	}
+	p.title("pool")
+	t := Table{Header: []string{"setting ", "value", "each of"}}
+	each := fmt.Sprintf("%d processes", a.Processes)
+	if a.Processes == 1 {
+		each = "1 process"
+	}
+	t.Add("pool_size", strconv.Itoa(a.PoolSize), each)
+	t.Add("max_overflow", strconv.Itoa(a.MaxOverflow), each)
+	t.Add("pool_timeout", strconv.Itoa(a.PoolTimeout)+" s", "policy")
+	t.Add("pool_recycle", strconv.Itoa(a.PoolRecycle)+" s", "policy")
+	t.Add("max_connections", fmt.Sprintf("≥ %d", a.MaxConnections), "the server")
+	p.table(t)
+	p.line("")
+	for _, r := range append(a.Reasons, a.Warnings...) {
+		p.item(r)
+	}
+	if b := a.PgBouncer; b != nil {
+		p.item(fmt.Sprintf("PgBouncer in between, transaction mode: default_pool_size = %d, reserve_pool_size = %d, max_db_connections = %d, max_client_conn = %d",
+			b.DefaultPoolSize, b.ReservePoolSize, b.MaxDBConnections, b.MaxClientConn))
+	}
+	p.demand(a)
+	c := Table{Header: []string{"others would say ", "connections", "pool_size", "max_overflow", "throughput lost", "how "}}
+	for _, x := range a.Comparators {
+		lost := "not measured"
+		if x.Loss >= 0 {
+			lost = Percent(x.Loss)
+		}
+		c.Add(x.Name, figures(x.Connections), zeroDash(x.PoolSize), zeroDash(x.MaxOverflow), lost, x.How)
+	}
+	if len(c.Rows) > 0 {
+		p.line("")
+		p.table(c)
+	}
+}
+
+func (p *page) demand(a advisor.PoolAdvice) {
+	t := Table{Header: []string{"scenario ", "demand /s", "carries /s", "used", "mean busy", "have to wait", "mean wait ms", "p99 wait ms"}}
+	for _, s := range a.Scenarios {
+		if s.Demand > 0 {
+			t.Add(s.Scenario, Rate(s.Demand), Rate(s.MaxRate), Percent(s.Utilisation), figures(s.MeanBusy), Percent(s.WaitShare), Millis(s.WaitMean), Millis(s.WaitP99))
+		}
+	}
+	if len(t.Rows) > 0 {
+		p.line("")
+		p.table(t)
+	}
+}
+
+func zeroDash(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return strconv.Itoa(n)
+}
+
+func (p *page) settings(s advisor.Settings) {
+	p.title("settings")
+	t := Table{Header: []string{"setting ", "now", "proposed", "takes ", "how ", "why "}}
+	for _, x := range s.Proposals {
+		t.Add(x.Name, x.Current, x.Proposed, x.Apply, string(x.Method), x.Reason)
+	}
+	if len(t.Rows) == 0 {
+		p.line("Nothing to change: no figure of this run and no fact asks for another value.")
+	}
+	p.table(t)
+	if len(s.Proposals) > 0 {
+		p.line("\nEvidence")
+		for _, x := range s.Proposals {
+			var in []string
+			for _, i := range x.Inputs {
+				in = append(in, i.Name+" "+i.Value)
+			}
+			p.item(fmt.Sprintf("%s (%s, confidence %s): %s", x.Name, x.Method, x.Confidence, strings.Join(nonEmpty(strings.Join(in, "; "), x.Source), "; source: ")), lift(x.Lift))
+		}
+	}
+	p.budget(s.Budget)
+	if len(s.Kept) > 0 {
+		p.line("\nLooked at and left alone")
+		for _, k := range s.Kept {
+			p.item(fmt.Sprintf("%s = %s: %s", k.Name, k.Value, k.Reason))
+		}
+	}
+	if len(s.Notes) > 0 {
+		p.line("\nNotes")
+		for _, n := range s.Notes {
+			p.item(n.Text, n.Hint)
+		}
+	}
+}
+
+func lift(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "would change: " + text
+}
+
+func (p *page) budget(b advisor.Budget) {
+	if b.Total == 0 {
+		return
+	}
+	p.line("\nWorst-case memory with this advice")
+	for _, l := range b.Memory {
+		p.item(fmt.Sprintf("%s: %s", l.What, Size(l.Bytes)))
+	}
+	limit := ""
+	if b.Limit > 0 {
+		limit = " of " + Size(b.Limit) + " allowed"
+	}
+	p.item(fmt.Sprintf("in all %s%s", Size(b.Total), limit))
+	if b.Recovery > 0 {
+		p.item("recovery after a crash: about " + Seconds(b.Recovery))
+	}
+}
+
+func (p *page) formulas(a *advise.Advice) {
+	if len(a.Formulas) == 0 {
+		return
+	}
+	p.title("what the well-known formulas say")
+	names := map[string]bool{}
+	for _, f := range a.Formulas {
+		for n := range f.Values {
+			names[n] = true
+		}
+	}
+	sorted := make([]string, 0, len(names))
+	for n := range names {
+		sorted = append(sorted, n)
+	}
+	sort.Strings(sorted)
+	ours := map[string]string{}
+	for _, k := range a.Settings.Kept {
+		ours[k.Name] = k.Value
+	}
+	for _, x := range a.Settings.Proposals {
+		ours[x.Name] = x.Proposed
+	}
+	t := Table{Header: []string{"setting ", "pgfit"}}
+	for _, f := range a.Formulas {
+		t.Header = append(t.Header, f.Name)
+	}
+	for _, n := range sorted {
+		row := []string{n, ours[n]}
+		for _, f := range a.Formulas {
+			row = append(row, f.Values[n])
+		}
+		t.Add(row...)
+	}
+	p.table(t)
+	p.line("")
+	for _, f := range a.Formulas {
+		if f.Warning != "" {
+			p.item(f.Name + ": " + f.Warning)
+		}
+	}
+}
+
+func (p *page) findings(all []advisor.Finding) {
+	if len(all) == 0 {
+		return
+	}
+	p.title("what the data cannot carry, and doubts")
+	for _, f := range all {
+		what := f.Code
+		if f.Scenario != "" {
+			what += ", " + f.Scenario
+		}
+		p.item(what+": "+f.Text, lift2(f.Lift))
+	}
+}
+
+func lift2(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "lifted by: " + text
+}
+
+// openLoop prints visits at a fixed rate: latency from the intended start, and what a closed loop would have shown.
+func (p *page) openLoop(doc *rundoc.Document) {
+	t := Table{Header: []string{"scenario ", "pool", "rate /s", "TPS", "p50 ms", "p99 ms", "p99.9 ms", "uncorrected p99.9 ms", "late", "unserved", "client CPU"}}
+	for _, v := range doc.Visits {
+		if v.Phase != "C" {
+			continue
+		}
+		lat, raw := mergedHistogram(v, func(o rundoc.Op) string { return o.Latency }), mergedHistogram(v, func(o rundoc.Op) string { return o.Uncorrected })
+		ms := func(us int64) string { return Millis(float64(us) / 1e6) }
+		t.Add(v.Scenario, strconv.Itoa(v.PoolSize), Rate(v.Rate), Rate(v.TPS), ms(lat.ValueAtQuantile(50)), ms(lat.ValueAtQuantile(99)), ms(lat.ValueAtQuantile(99.9)),
+			ms(raw.ValueAtQuantile(99.9)), strconv.FormatInt(v.Late, 10), strconv.FormatInt(v.Dropped, 10), Percent(v.Client.CPUShare))
+	}
+	if len(t.Rows) > 0 {
+		p.title("open loop, from the intended start")
+		p.table(t)
+	}
+}
+
+// errors lists what failed, by SQLSTATE.
+func (p *page) errors(doc *rundoc.Document) {
+	count, first := map[string]int64{}, map[string]string{}
+	for _, v := range doc.Visits {
+		for _, e := range v.Errors {
+			count[e.SQLState] += e.Count
+			if first[e.SQLState] == "" {
+				first[e.SQLState] = e.Message
+			}
+		}
+	}
+	codes := make([]string, 0, len(count))
+	for c := range count {
+		codes = append(codes, c)
+	}
+	sort.Strings(codes)
+	t := Table{Header: []string{"SQLSTATE ", "count", "first message "}}
+	for _, c := range codes {
+		t.Add(c, strconv.FormatInt(count[c], 10), first[c])
+	}
+	if len(t.Rows) > 0 {
+		p.title("errors")
+		p.table(t)
+	}
+}
