@@ -128,10 +128,10 @@ func TestPgBouncerStarts(t *testing.T) {
 		t.Skip("no psql found")
 	}
 	r := newRoom(t)
-	r.write("pgfit.ini", render(t, "pgbouncer", changes(), options(t)).Files[0].Data)
 	r.write("users.txt", `"pgbouncer" ""`+"\n")
-	ini := r.write("pgbouncer.ini", fmt.Sprintf("[pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = %s\nauth_type = trust\nauth_file = %s/users.txt\n"+
-		"admin_users = pgbouncer\nlogfile = %s/log\npidfile = %s/pid\n%%include %s/pgfit.ini\n", r.dir, r.dir, r.dir, r.dir, r.dir))
+	own := fmt.Sprintf("[pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = %s\nauth_type = trust\nauth_file = %s/users.txt\n"+
+		"admin_users = pgbouncer\nlogfile = %s/log\npidfile = %s/pid\n", r.dir, r.dir, r.dir, r.dir)
+	ini := r.write("pgbouncer.ini", strings.Replace(render(t, "pgbouncer", changes(), options(t)).Files[0].Data, "[pgbouncer]\n", own, 1))
 	cmd := r.command(bin, ini)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

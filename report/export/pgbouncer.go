@@ -20,8 +20,9 @@ type Pool struct {
 	Version     string  // of PgBouncer, such as 1.18.0; "" when not known
 }
 
-// pgBouncer writes a file for %include. An unknown key keeps PgBouncer from starting, so keys of newer versions stand
-// there only for a version that has them.
+// pgBouncer writes the keys of two sections. They have to be merged: a second [pgbouncer] section, in the file or through
+// %include, puts all keys before it back to their defaults (tried on 1.18). An unknown key keeps PgBouncer from starting,
+// so keys of newer versions stand there only for a version that has them.
 func (j *job) pgBouncer() error {
 	p := j.Pool
 	if p == nil || p.PoolSize < 1 {
@@ -63,13 +64,14 @@ func (j *job) pgBouncer() error {
 		j.skip("max_prepared_statements", "PgBouncer "+or(p.Version, "of unknown version")+" may not know it and would not start: it came with 1.21; without it clients must not use prepared statements")
 	}
 	b.WriteString(j.foot(";"))
-	j.file("pgfit.ini", b.String())
+	j.file("pgbouncer.ini", b.String())
 	for _, it := range j.items {
 		j.skip(it.Name, "a setting of PostgreSQL, not of the pooler")
 	}
-	j.out.Apply = []string{"add %include /etc/pgbouncer/pgfit.ini as the last line of pgbouncer.ini, with this file there",
+	j.out.Apply = []string{"keep a copy of pgbouncer.ini, and put these keys into its sections of the same name; " +
+		"not with %include: a second [pgbouncer] section would put the keys of the first back to their defaults",
 		"psql -p 6432 pgbouncer -c RELOAD # does not shrink pools that are open"}
-	j.out.Rollback = []string{"take the %include line out", "psql -p 6432 pgbouncer -c RELOAD"}
+	j.out.Rollback = []string{"put the copy of pgbouncer.ini back", "psql -p 6432 pgbouncer -c RELOAD"}
 	j.note("default_pool_size counts per pair of user and database, and per process: %d connections each, at most %d a database", p.PoolSize, total)
 	return nil
 }
