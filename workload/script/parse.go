@@ -2,6 +2,7 @@ package script
 
 import (
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -37,7 +38,9 @@ func Parse(name, src string, opts Options) (*Script, error) {
 	for {
 		text, why := p.sql()
 		if strings.Trim(text, " \t\n\v\f\r") != "" {
-			p.statement(text)
+			if err := p.statement(text); err != nil {
+				return nil, err
+			}
 		}
 		if why == stopEnd {
 			break
@@ -59,7 +62,7 @@ func Parse(name, src string, opts Options) (*Script, error) {
 
 // statement adds an SQL command: once with $1 and so on, and once in parts for the simple protocol. As in pgbench a
 // :name counts inside quotes and comments too, but :: and what follows it does not.
-func (p *parser) statement(text string) {
+func (p *parser) statement(text string) error {
 	st := &Stmt{Index: len(p.Stmts)}
 	var sql strings.Builder
 	part := 0
@@ -86,10 +89,14 @@ func (p *parser) statement(text string) {
 	sql.WriteString(text[part:])
 	st.parts = append(st.parts, text[part:])
 	st.SQL, st.NParams = sql.String(), len(st.params)
+	if st.NParams > math.MaxUint16 {
+		return p.fail(p.start, "statement has too many arguments", "maximum is 65535")
+	}
 	p.Stmts = append(p.Stmts, st)
 	p.last = st
 	p.count++
 	p.emit(command{do: doQuery, stmt: st, at: p.start})
+	return nil
 }
 
 // emit adds a command and gives its place.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -31,6 +32,9 @@ func TestParseErrorsAsPgbench(t *testing.T) {
 		"\\shell\n", "\\setshell x\n", "\\gset\n", "SELECT 1 \\gset\n\\gset\n", "SELECT 1 \\gset\n\\aset\n", "\\set x 1\n\\gset\n",
 		"SELECT 1 \\gset a b\n", "\\SET i 1 +\n", "\\set i \"1\n", "\\set i 1 -- one\n", "\\set i not\n", "\\set i 1 and\n",
 		"\\set i - - \n", "\\set i 1 <= \t 2 <=\t3\n", "\\set i abs(;)\n", "\\set i +\n", "\\set i 1 is not null is\n",
+		"\\set i 1 $\n", "\\set i - $\n", "\\set i 1 < 2 $\n", "\\set i 1 is $\n", "\\set i case $\n", "\\set i case when $\n",
+		"\\set i case when 1 then $\n", "\\set i case when 1 then 2 $\n", "\\set i case when 1 then 2 else $\n", "\\set i abs($\n", "\\set i abs $\n",
+		"\\set i abs(1 $\n", "\\set i least(1 2)\n",
 	}
 	for _, src := range scripts {
 		t.Run(src, func(t *testing.T) {
@@ -147,7 +151,8 @@ func TestExpressionsAsPgbench(t *testing.T) {
 		"1 < 2 and 2 < 3", "case when 1 then 2 end", "case when 0 then 2 end", "case when null then 1 else 2 end", "case when 0.0 then 1 when 0.1 then 2 else 3 end",
 		"case when true then 1 else 1 / 0 end", "CASE WHEN 1 = 2 THEN 1 ELSE CASE WHEN true THEN 5 END END + 1",
 		"abs(-5)", "abs(5)", "abs(-2.5)", "abs(null)", "abs(-9223372036854775807)", "int(2.5)", "int(3.5)", "int(-2.5)", "int(2)", "double(2)", "double(1.5)",
-		"sqrt(2)", "sqrt(2.0)", "ln(10)", "ln(0)", "exp(1)", "exp(1000)", "pi()", "pow(2, 10)", "power(2, 0.5)", "pow(2, -1)", "pow(0, 0)", "pow(0, -1)",
+		"sqrt(2)", "sqrt(2.0)", "ln(10)", "ln(0)", "exp(1)", "exp(1000)", "pi()", "pow(2, 10)", "power(2, 0.5)", "pow(2, -1)", "pow(0, 0)", "pow(0, -1)", "pow(null, 2)", "pow(2, null)", "random(null, 3)", "random(1, null)", "random_zipfian(1, 2, null)",
+		"random(5, 5)", "random_zipfian(7, 7, 1.5)", "hash(5, null)", "permute(1, null, 2)", "~null", "- null",
 		"mod(17, 5)", "mod(-17, 5)", "mod(7.6, 3)", "least(3, 1, 2)", "greatest(3, 1, 2)", "least(3, 1.5, 2)", "greatest(1, 2.0)", "least(1, null)",
 		"greatest(7)", "least(2, 2.0)", "greatest(-1, -2, -3)",
 		"hash(5)", "hash(5, 7)", "hash_murmur2(5, 0)", "hash_fnv1a(5, 0)", "hash_fnv1a(5)", "hash(-1, -1)", "hash_fnv1a(-1, -1)", "hash(2.5, 1)", "hash(null)",
@@ -182,6 +187,9 @@ func TestEvaluationErrorsAsPgbench(t *testing.T) {
 		"random(0, 9223372036854775807)", "random_gaussian(1, 10, 1.9)", "random_exponential(1, 10, 0)", "random_exponential(1, 10, -2.5)",
 		"random_zipfian(1, 10, 1.0)", "random_zipfian(1, 10, 1001)", "random_zipfian(10, 1, 1.5)", "random(1, true)", ":nope", ":text", ":toobig",
 		"hash(:nope)",
+		"pow(true, 1)", "pow(1, true)", "pow(1 / 0, 1)", "pow(1, 1 / 0)", "random(1 / 0, 2)", "random(1, 1 / 0)", "random_gaussian(1, 2, 1 / 0)",
+		"random_exponential(1, 2, true)", "random(true, 1)", "1 / 0 is null", "not 1 / 0", "case when 1 / 0 then 1 end", "abs(1 / 0)", "debug(1 / 0)",
+		"1 / 0 + 1", "1 + 1 / 0", "1 / 0 = 1 or true", "false or 1 / 0 = 1", "least(1, 1 / 0)", "permute(1 / 0, 2)",
 	} {
 		t.Run(e, func(t *testing.T) {
 			out, ok := pgbench(t, server(t), "\\set v debug("+e+")\n", defines()...)
@@ -219,6 +227,99 @@ func TestRandomExpressionsAsPgbench(t *testing.T) {
 		if m[1] != want[i] {
 			t.Errorf("%s = %s, pgbench says %s", exprs[i], want[i], m[1])
 		}
+	}
+}
+
+// TestDoublesAsPgbench compares how doubles are read and written.
+func TestDoublesAsPgbench(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	var exprs []string
+	src := ""
+	for range 500 {
+		f := (r.Float64() - 0.5) * math.Pow(10, float64(r.IntN(60)-30))
+		format, digits := "efg"[r.IntN(3)], r.IntN(20)
+		e := strconv.FormatFloat(f, format, digits, 64)
+		if !strings.ContainsAny(e, ".e") {
+			e += "." // or it is an integer, and too large
+		}
+		exprs = append(exprs, "double("+e+")", "double("+e+") / 3", "sqrt("+e+" * "+e+")")
+	}
+	for _, e := range exprs {
+		src += "\\set v debug(" + e + ")\n"
+	}
+	out, ok := pgbench(t, server(t), src)
+	if !ok {
+		t.Fatal(out[max(0, len(out)-1000):])
+	}
+	for i, m := range debugged.FindAllStringSubmatch(out, -1) {
+		if got, err := evaluate(t, exprs[i]); err != nil || got != m[1] {
+			t.Errorf("%s = %s %v, pgbench says %s", exprs[i], got, err, m[1])
+		}
+	}
+}
+
+// TestTranscendentalsAsPgbench allows for the last place, in which mathematical libraries differ.
+func TestTranscendentalsAsPgbench(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	var exprs []string
+	src := ""
+	for range 200 {
+		x, y := r.Float64()*100, r.Float64()*20-10
+		exprs = append(exprs, fmt.Sprintf("ln(%v)", x), fmt.Sprintf("exp(%v)", y), fmt.Sprintf("pow(%v, %v)", x, y))
+	}
+	for _, e := range exprs {
+		src += "\\set v debug(" + e + ")\n"
+	}
+	out, ok := pgbench(t, server(t), src)
+	if !ok {
+		t.Fatal(out[max(0, len(out)-1000):])
+	}
+	for i, m := range debugged.FindAllStringSubmatch(out, -1) {
+		got, err := evaluate(t, exprs[i])
+		var a, b float64
+		_, errA := fmt.Sscanf(got, "double %g", &a)
+		_, errB := fmt.Sscanf(m[1], "double %g", &b)
+		if err != nil || errA != nil || errB != nil || math.Abs(a-b) > 2e-14*math.Abs(b) {
+			t.Errorf("%s = %s %v, pgbench says %s", exprs[i], got, err, m[1])
+		}
+	}
+}
+
+// TestDebugPlaceAsPgbench compares which script and command debug() says it is in.
+func TestDebugPlaceAsPgbench(t *testing.T) {
+	const src = `\set a debug(1)
+SELECT 1 AS x \gset
+\if debug(false)
+\set a debug(2)
+\elif debug(:a = 1)
+-- comment
+\set a debug(3)
+SELECT 1; SELECT 2;
+\else
+\set a debug(4)
+\endif
+\sleep 0 us
+\set a debug(DEBUG(5))
+`
+	want, ok := pgbench(t, server(t), src)
+	if !ok {
+		t.Fatal(want)
+	}
+	var got bytes.Buffer
+	s, err := Parse("test.sql", src, Options{Debug: &got})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewClient([]*Script{s}, 1, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Session(0).Begin()
+	if _, err := trace(c.Session(0), []string{"x=1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != want {
+		t.Errorf("debug prints\n%swant\n%s", got.String(), want)
 	}
 }
 

@@ -89,6 +89,12 @@ func TestSteps(t *testing.T) {
 			want: "1: SELECT 5 AS a, 'x' AS b  = SELECT 5 AS a, 'x' AS b \n2: SELECT $1, $2, $3; [5] [x] [] = SELECT 5, x, ;\n"},
 		{name: "gset in an expression", src: "SELECT 5 AS a; \\gset\n\\set b :a * 2\nSELECT :b", rows: [][]string{{"a=5"}},
 			want: "1: SELECT 5 AS a; = SELECT 5 AS a;\n3: SELECT $1 [10] = SELECT 10\n"},
+		{name: "comment at the end", src: "SELECT 1 -- one", want: "1: SELECT 1 -- one = SELECT 1 -- one\n"},
+		{name: "line of a statement", src: "-- first\n\n  SELECT 1\n;", want: "3: SELECT 1\n; = SELECT 1\n;\n"},
+		{name: "Cyrillic name", src: "\\set имя 1\nSELECT :имя", want: "2: SELECT $1 [1] = SELECT 1\n"},
+		{name: "sleep of a number with a tail", src: "\\sleep :x ms", vars: map[string]string{"x": "12abc"}, want: "1: sleep 12ms\n"},
+		{name: "endless sleep", src: "\\sleep 9223372036854775807 s", want: "1: sleep 2562047h47m16.854775807s\n"},
+		{name: "booleans", src: "\\set a :b\nSELECT :a, :b", vars: map[string]string{"b": "Y"}, want: "2: SELECT $1, $2 [true] [Y] = SELECT true, Y\n"},
 		{name: "aset without rows", src: "SELECT 5 AS a \\aset\nSELECT :a", want: "1: SELECT 5 AS a  = SELECT 5 AS a \n2: SELECT $1 [NULL] = SELECT :a\n"},
 	}
 	for _, tt := range tests {
