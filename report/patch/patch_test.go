@@ -144,7 +144,7 @@ func TestShadows(t *testing.T) {
 		}, "/etc/pg/conf.d/x.conf:1", true, "ALTER SYSTEM RESET work_mem;", ""},
 		{"Patroni", func(in *Input) { in.Server.Service = probe.Is("patroni", "cluster_name") }, "", true, "ALTER SYSTEM RESET work_mem;", "use --format patroni"},
 		{"ALTER SYSTEM forbidden", func(in *Input) {
-			in.Server.Settings["allow_alter_system"] = with(in.Server, "allow_alter_system", "off", "default").Settings["allow_alter_system"]
+			in.Server = with(in.Server, "allow_alter_system", "off", "default")
 		},
 			"", true, "ALTER SYSTEM RESET work_mem;", "allow_alter_system is off"},
 	}
