@@ -133,7 +133,7 @@ func (l *lexer) number(s string) error {
 
 // fail is an error at the last character of the token in hand.
 func (l *lexer) fail(msg, more string) error {
-	return errorAt(l.p.name, l.p.src, l.end-1, l.p.command, msg, more)
+	return errorAt(l.p.Name, l.p.src, l.end-1, l.p.command, msg, more)
 }
 
 func (l *lexer) syntax() error { return l.fail("syntax error", "") }

@@ -1,7 +1,6 @@
 package script
 
 import (
-	"io"
 	"math"
 	"os"
 	"strconv"
@@ -14,7 +13,6 @@ type parser struct {
 	*Script
 	opts    Options
 	pos     int
-	name    string // of the script
 	command string // the backslash command at hand, for error messages
 	start   int    // of the command
 	index   map[string]int
@@ -28,9 +26,9 @@ type parser struct {
 
 // Parse reads a script. name is that of its file and stands in errors, which are *Error.
 func Parse(name, src string, opts Options) (*Script, error) {
-	p := &parser{Script: &Script{Name: name, src: src, debug: opts.Debug}, opts: opts, name: name, index: map[string]int{}}
+	p := &parser{Script: &Script{Name: name, src: src, debug: opts.Debug}, opts: opts, index: map[string]int{}}
 	if p.debug == nil {
-		p.debug = io.Writer(os.Stderr)
+		p.debug = os.Stderr
 	}
 	if zero := strings.IndexByte(src, 0); zero >= 0 {
 		return nil, errorAt(name, src, zero, "", "a script cannot hold a zero byte", "")
@@ -60,34 +58,21 @@ func Parse(name, src string, opts Options) (*Script, error) {
 	return p.Script, nil
 }
 
-// statement adds an SQL command: once with $1 and so on, and once in parts for the simple protocol. As in pgbench a
-// :name counts inside quotes and comments too, but :: and what follows it does not.
+// statement adds an SQL command: once with $1 and so on, and once in parts for the simple protocol.
 func (p *parser) statement(text string) error {
 	st := &Stmt{Index: len(p.Stmts)}
 	var sql strings.Builder
-	part := 0
-	for i := 0; i < len(text); {
-		if text[i] != ':' {
-			i++
-			continue
-		}
-		n := countWord(text[i+1:])
-		if n == 0 || isDigit(text[i+1]) {
-			for i < len(text) && text[i] == ':' {
-				i++
-			}
-			continue
-		}
-		st.params = append(st.params, p.reads(text[i+1:i+1+n]))
-		st.parts = append(st.parts, text[part:i])
-		sql.WriteString(text[part:i])
+	before, name, rest, ok := cutVariable(text)
+	for ok {
+		st.params = append(st.params, p.reads(name))
+		st.parts = append(st.parts, before)
+		sql.WriteString(before)
 		sql.WriteByte('$')
 		sql.WriteString(strconv.Itoa(len(st.params)))
-		i += 1 + n
-		part = i
+		before, name, rest, ok = cutVariable(rest)
 	}
-	sql.WriteString(text[part:])
-	st.parts = append(st.parts, text[part:])
+	sql.WriteString(before)
+	st.parts = append(st.parts, before)
 	st.SQL, st.NParams = sql.String(), len(st.params)
 	if st.NParams > math.MaxUint16 {
 		return p.fail(p.start, "statement has too many arguments", "maximum is 65535")
@@ -97,6 +82,24 @@ func (p *parser) statement(text string) error {
 	p.count++
 	p.emit(command{do: doQuery, stmt: st, at: p.start})
 	return nil
+}
+
+// cutVariable finds the first :name in SQL. As in pgbench it counts inside quotes and comments too, but what follows ::
+// is a cast. Without one, before is all of s.
+func cutVariable(s string) (before, name, after string, ok bool) {
+	for i := 0; i < len(s); {
+		if s[i] != ':' {
+			i++
+			continue
+		}
+		if n := countWord(s[i+1:]); n > 0 && !isDigit(s[i+1]) {
+			return s[:i], s[i+1 : i+1+n], s[i+1+n:], true
+		}
+		for i < len(s) && s[i] == ':' {
+			i++
+		}
+	}
+	return s, "", "", false
 }
 
 // emit adds a command and gives its place.
@@ -181,5 +184,5 @@ func (p *parser) word() (w word, ok bool) {
 
 // fail is an error at a byte of the command at hand.
 func (p *parser) fail(at int, msg, more string) error {
-	return errorAt(p.name, p.src, at, p.command, msg, more)
+	return errorAt(p.Name, p.src, at, p.command, msg, more)
 }
