@@ -72,3 +72,35 @@ func checkRest(t *testing.T, before, after []Line, e Edit) {
 		t.Fatalf("more than the value changed: %q is now %q", was.Text, is.Text)
 	}
 }
+
+// FuzzTree has a main file and two that it may include in any way. What Tree.Set writes is in force among the files that
+// people edit, and the other files stay as they are.
+func FuzzTree(f *testing.F) {
+	f.Add([]byte("work_mem = 1MB\ninclude 'a.conf'\n#jit = on\n"), []byte("work_mem = 2MB\ninclude_dir '.'\n"), []byte("jit = on"), "work_mem", "8MB")
+	f.Add([]byte("include_if_exists = 'none'\ninclude_dir = '/d'\n"), []byte("include 'b.conf'\ninclude 'b.conf'\n"), []byte("#jit = on\r\n"), "jit", "off")
+	f.Fuzz(func(t *testing.T, main, a, b []byte, name, value string) {
+		files := map[string][]byte{"/d/main": main, "/d/a.conf": a, "/d/b.conf": b}
+		read, list := Memory(files)
+		tree, err := Load("/d/main", "/d", read, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		place, _, err := tree.Set(name, value)
+		if err != nil {
+			return
+		}
+		for _, file := range tree.Files() {
+			if file != place.File && !bytes.Equal(file.Bytes(), files[file.Path]) {
+				t.Fatalf("Set edited %s and changed %s", place, file.Path)
+			}
+			files[file.Path] = file.Bytes()
+		}
+		again, err := Load("/d/main", "/d", read, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, ok := again.Editable(name); !ok || p.Value != value || p.String() != place.String() {
+			t.Fatalf("Set(%q, %q) edited %s, and in force is %s with %q", name, value, place, p, p.Value)
+		}
+	})
+}

@@ -85,24 +85,29 @@ func (f *File) change(n int, value string) Edit {
 		e.Way = Unchanged
 		return e
 	}
-	text := Quote(value)
-	if l.Text[l.value.from] == '\'' { // it was written in quotes, and stays so
-		text = quoted(value)
-	}
-	*l = parseLine(l.Text[:l.value.from] + text + l.Text[l.value.to:])
+	*l = parseLine(l.Text[:l.value.from] + l.rewrite(value) + l.Text[l.value.to:])
 	return e
+}
+
+// rewrite is the new value in the manner of the old one: quotes stay, and where the line has nothing between name and
+// value, as in work_mem'4MB' or port+5432, a bare value gets its equals sign, since it would run into the name.
+func (l Line) rewrite(value string) string {
+	switch text := Quote(value); {
+	case l.Text[l.value.from] == '\'':
+		return quoted(value)
+	case l.value.from == l.name.to && text[0] != '\'':
+		return " = " + text
+	default:
+		return text
+	}
 }
 
 // uncomment keeps what stands in front of the # and behind the value.
 func (f *File) uncomment(n int, value string) Edit {
 	l := &f.lines[n-1]
 	e := Edit{Line: n, Way: Uncommented, Old: l.Value}
-	text := Quote(value)
-	if l.Text[l.value.from] == '\'' {
-		text = quoted(value)
-	}
 	indent := l.Text[:strings.IndexByte(l.Text, '#')]
-	*l = parseLine(indent + l.Text[l.name.from:l.value.from] + text + l.Text[l.value.to:])
+	*l = parseLine(indent + l.Text[l.name.from:l.value.from] + l.rewrite(value) + l.Text[l.value.to:])
 	return e
 }
 

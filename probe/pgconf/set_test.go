@@ -16,6 +16,8 @@ func TestSet(t *testing.T) {
 		{"the last of several", "work_mem = 1MB\nwork_mem = 2MB\n", "work_mem", "8MB", "work_mem = 1MB\nwork_mem = '8MB'\n", 2, Changed},
 		{"without an equals sign", "max_connections 100\n", "max_connections", "200", "max_connections 200\n", 1, Changed},
 		{"quotes stay", "port = '5432'", "port", "5433", "port = '5433'", 1, Changed},
+		{"nothing between name and value", "port+5432 # x\n", "port", "5433", "port = 5433 # x\n", 1, Changed},
+		{"nothing but a quote between", "port'5432'\n", "port", "5433", "port'5433'\n", 1, Changed},
 		{"another case", "WORK_MEM=1MB\n", "work_mem", "2MB", "WORK_MEM='2MB'\n", 1, Changed},
 		{"an old name", "sort_mem = 1MB\n", "work_mem", "2MB", "sort_mem = '2MB'\n", 1, Changed},
 		{"the same again", "work_mem = 8MB # x\n", "work_mem", "8MB", "work_mem = 8MB # x\n", 1, Unchanged},
