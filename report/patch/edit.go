@@ -63,7 +63,10 @@ func (m *maker) relate() {
 	}
 	for i := range m.out.Files {
 		f := &m.out.Files[i]
-		f.Name = strings.TrimPrefix(strings.TrimPrefix(f.Path, m.out.Dir), "/")
+		f.Name = f.Path
+		if m.out.Dir != "." {
+			f.Name = strings.TrimPrefix(strings.TrimPrefix(f.Path, m.out.Dir), "/")
+		}
 	}
 }
 

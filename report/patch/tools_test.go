@@ -155,6 +155,19 @@ func TestDiffOfSeveralFiles(t *testing.T) {
 	}
 }
 
+func TestRelativeNames(t *testing.T) {
+	for main, want := range map[string][2]string{"postgresql.conf": {".", "postgresql.conf"}, ".pg/x.conf": {".pg", "x.conf"}, ".conf": {".", ".conf"},
+		"/x.conf": {"/", "x.conf"}} {
+		p, err := Make(Input{Server: server15(t, ""), Files: []rundoc.File{{Path: main}}, Changes: []Change{{Name: "jit", Value: "off"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Dir != want[0] || p.Files[0].Name != want[1] {
+			t.Errorf("%s is %s in %s, want %s in %s", main, p.Files[0].Name, p.Dir, want[1], want[0])
+		}
+	}
+}
+
 func TestDropInIsTakenByTools(t *testing.T) {
 	for _, lines := range [][]probe.FileSetting{nil, {{File: "/etc/pg/conf.d/90-pgfit.conf", Line: 2, Name: "jit", Value: "on"}}} {
 		s := server15(t, "/etc/pg/postgresql.conf")
