@@ -3,109 +3,139 @@ package probe
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"runtime"
-	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/shirou/gopsutil/v3/mem"
-	"golang.org/x/sys/unix"
-
-	"pgfit/probe/guc"
 )
 
+// Options of Collect. What is given overrides what is read.
 type Options struct {
-	RAM         int64
-	CPUs        float64
-	Disk        Class
-	DataDir     string
-	HostFacts   *HostFile
-	ServerFiles bool
-	Scratch     bool
+	RAM       int64     // bytes
+	CPUs      float64   // of the database host
+	Disk      Class     // of the storage under the data directory
+	DataDir   string    // where the role may not ask for it
+	HostFacts *HostFile // of a database host elsewhere
+	Scratch   bool      // pgfit started the server
+	Env       Env       // zero: this machine
 }
 
-func ReadHostFile(r io.Reader) (*HostFile, error) {
-	h := new(HostFile)
-	return h, json.NewDecoder(r).Decode(h)
-}
-func (f Facts) HostFile() HostFile {
-	return HostFile{SchemaVersion: 1, Host: f.Host, Storage: f.Storage}
-}
-func (f Facts) Missing() (m []string) {
-	if !f.Host.Memory.Budget.OK() {
-		m = append(m, "--ram")
-	}
-	if !f.Host.CPU.Effective.OK() {
-		m = append(m, "--cpus")
-	}
-	return m
-}
-
+// Collect gathers the facts about a server and its machine. With conn nil it looks at this machine alone. A fact that
+// cannot be read is no error: it has a state, and a warning where something can be done.
 func Collect(ctx context.Context, conn *pgx.Conn, o Options) (Facts, error) {
+	if o.Env == (Env{}) {
+		o.Env = RealEnv()
+	}
 	var f Facts
-	if conn != nil {
-		s, w, err := ReadServer(ctx, conn)
-		if err != nil {
-			return f, err
+	if conn == nil {
+		f.SameHost, f.Host = Is(true, "no server was asked"), o.Env.readHost("self")
+		if o.DataDir != "" {
+			f.Storage = o.Env.readStorage(ctx, nil, "self", o.DataDir)
 		}
-		f.Server, f.Warnings = s, w
-		f.Server.Scratch = o.Scratch
+		o.apply(&f)
+		f.Warnings = append(f.Warnings, doubts(f)...)
+		return f, nil
 	}
-	f.SameHost = Is(true, "assumed")
-	f.Host.OS, f.Host.Arch = runtime.GOOS, runtime.GOARCH
-	vm, _ := mem.VirtualMemory()
-	f.Host.Memory.Total = Is(int64(vm.Total), "/proc/meminfo")
-	f.Host.Memory.Available = Is(int64(vm.Available), "/proc/meminfo")
-	f.Host.Memory.Budget = Is(int64(vm.Total), "total")
-	if o.RAM > 0 {
-		f.Host.Memory.Budget = Fact[int64]{Value: o.RAM, State: Given, Source: "--ram"}
+	var err error
+	if f.Server, f.Warnings, err = ReadServer(ctx, conn); err != nil {
+		return f, err
 	}
-	f.Host.CPU.Online = Is(runtime.NumCPU(), "affinity")
-	f.Host.CPU.Effective = Is(float64(runtime.NumCPU()), "affinity")
-	if o.CPUs > 0 {
-		f.Host.CPU.Effective = Fact[float64]{Value: o.CPUs, State: Given, Source: "--cpus"}
+	f.Server.Scratch = o.Scratch
+	if o.DataDir != "" {
+		f.Server.DataDirectory = Fact[string]{Value: o.DataDir, State: Given, Source: "--data-directory"}
 	}
-	if d, ok := f.Server.DataDirectory.Get(); ok {
-		st := Storage{Role: "data_directory", Path: d, Class: UnknownClass}
-		var fs unix.Statfs_t
-		if unix.Statfs(filepath.Dir(d), &fs) == nil {
-			st.Free = Is(int64(fs.Bavail)*fs.Bsize, "statfs")
-			st.Total = Is(int64(fs.Blocks)*fs.Bsize, "statfs")
-		}
-		f.Storage = append(f.Storage, st)
+	var pid string
+	f.SameHost, pid = o.Env.sameHost(ctx, conn, f.Server)
+	if same, ok := f.SameHost.Get(); ok && same {
+		f.Host = o.Env.readHost(pid)
+		f.Storage = o.Env.readStorage(ctx, conn, pid, f.Server.DataDirectory.Value)
 	}
-	_ = os.Getpid
+	o.apply(&f)
+	f.Warnings = append(f.Warnings, doubts(f)...)
 	return f, nil
 }
 
-func ReadServer(ctx context.Context, conn *pgx.Conn) (Server, []Warning, error) {
-	s := Server{Settings: guc.Settings{}}
-	rows, err := conn.Query(ctx, `SELECT name, setting, coalesce(unit,''), context, vartype, source, coalesce(min_val,''), coalesce(max_val,''), coalesce(enumvals,'{}'), coalesce(boot_val,''), coalesce(reset_val,''), coalesce(sourcefile,''), coalesce(sourceline,0), pending_restart FROM pg_settings`)
-	if err != nil {
-		return s, nil, err
+// apply puts the user's own facts in the place of those that were read or could not be.
+func (o Options) apply(f *Facts) {
+	if o.HostFacts != nil {
+		f.Host, f.Storage = o.HostFacts.Host, o.HostFacts.Storage
 	}
-	for rows.Next() {
-		var g guc.Setting
-		if err := rows.Scan(&g.Name, &g.Value, &g.Unit, &g.Context, &g.VarType, &g.Source, &g.MinVal, &g.MaxVal, &g.EnumVals, &g.BootVal, &g.ResetVal, &g.SourceFile, &g.SourceLine, &g.PendingRestart); err != nil {
-			return s, nil, err
+	if o.RAM > 0 {
+		f.Host.Memory.Budget = Fact[int64]{Value: o.RAM, State: Given, Source: "--ram"}
+	}
+	if o.CPUs > 0 {
+		f.Host.CPU.Effective = Fact[float64]{Value: o.CPUs, State: Given, Source: "--cpus"}
+	}
+	if o.Disk != "" {
+		if len(f.Storage) == 0 {
+			f.Storage = []Storage{{Role: "data_directory", Path: f.Server.DataDirectory.Value}}
 		}
-		s.Settings[g.Name] = g
+		f.Storage[0].Class, f.Storage[0].Evidence = o.Disk, []string{"--disk"}
 	}
-	if rows.Err() != nil {
-		return s, nil, rows.Err()
+}
+
+// Missing names the flags whose facts could not be had and are needed for advice.
+func (f Facts) Missing() []string {
+	var out []string
+	if !f.Host.Memory.Budget.OK() {
+		out = append(out, "--ram")
 	}
-	s.VersionNum, _ = strconv.Atoi(s.Settings.Text("server_version_num"))
-	s.Version, _, _ = strings.Cut(s.Settings.Text("server_version"), " ")
-	var size int64
-	if err := conn.QueryRow(ctx, `SELECT current_database(), current_user, pg_database_size(current_database()), (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())`).Scan(&s.Database, &s.User, &size, &s.InUse); err != nil {
-		return s, nil, fmt.Errorf("x: %w", err)
+	if !f.Host.CPU.Effective.OK() {
+		out = append(out, "--cpus")
 	}
-	s.DatabaseBytes = Is(size, "pg_database_size")
-	s.DataDirectory = Is(s.Settings.Text("data_directory"), "pg_settings")
-	s.ConfigFile = Is(s.Settings.Text("config_file"), "pg_settings")
-	return s, nil, nil
+	return out
+}
+
+// doubts are warnings that follow from the facts.
+func doubts(f Facts) []Warning {
+	var out []Warning
+	h := f.Host
+	if h.THP.OK() && h.THP.Value == "always" {
+		out = append(out, Warning{Code: "thp-always", Text: "transparent huge pages are on for everything", Hint: "memory use of backends may grow; madvise is the usual choice for databases"})
+	}
+	if v, ok := h.Overcommit.Get(); ok && v == 0 && h.OS == "linux" && !f.Server.Scratch {
+		out = append(out, Warning{Code: "overcommit", Text: "vm.overcommit_memory is 0: the kernel may kill the server when memory runs out",
+			Hint: "the manual advises vm.overcommit_memory = 2 on a dedicated machine (Linux Memory Overcommit)"})
+	}
+	for _, s := range f.Storage {
+		switch {
+		case s.FSType == "overlay":
+			out = append(out, Warning{Code: "overlay", Text: s.Role + " lies inside a container's own layer", Hint: "put it on a volume: it is slow and is lost with the container"})
+		case s.Class == RAM:
+			out = append(out, Warning{Code: "memory-disk", Text: s.Role + " lies in memory", Hint: "nothing on it survives a restart"})
+		}
+		for _, opt := range s.Options {
+			if opt == "nobarrier" || opt == "barrier=0" {
+				out = append(out, Warning{Code: "nobarrier", Text: s.MountPoint + " is mounted with " + opt, Hint: "a power failure can lose or tear committed data unless the disk's cache is protected"})
+			}
+		}
+	}
+	return out
+}
+
+// HostFile is this host's part of the facts, for use elsewhere.
+func (f Facts) HostFile() HostFile {
+	return HostFile{SchemaVersion: hostFileVersion, Host: f.Host, Storage: f.Storage}
+}
+
+const hostFileVersion = 1
+
+// ErrHostFile is wrapped by every refusal of ReadHostFile.
+var ErrHostFile = errors.New("no host facts of pgfit")
+
+// ReadHostFile reads what HostFile wrote on the database host.
+func ReadHostFile(r io.Reader) (*HostFile, error) {
+	h := new(HostFile)
+	dec := json.NewDecoder(io.LimitReader(r, 16<<20))
+	if err := dec.Decode(h); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrHostFile, err)
+	}
+	switch {
+	case h.SchemaVersion < 1 || h.Host.OS == "":
+		return nil, fmt.Errorf("%w: schema_version and host are missing", ErrHostFile)
+	case h.SchemaVersion > hostFileVersion:
+		return nil, fmt.Errorf("%w: schema_version %d is newer than this pgfit's %d", ErrHostFile, h.SchemaVersion, hostFileVersion)
+	}
+	return h, nil
 }

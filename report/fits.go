@@ -24,7 +24,7 @@ func Fits(w io.Writer, fits []capacity.Foreign, format string) error {
 }
 
 func (p *page) foreign(f capacity.Foreign) {
-	p.title(f.Name)
+	p.title("curve " + f.Name)
 	method := "weighted least squares on N/X, exact; intervals by the residual bootstrap"
 	if f.Method == "plain" {
 		method = "plain least squares on X; intervals by the residual bootstrap"

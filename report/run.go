@@ -98,7 +98,7 @@ func (p *page) head(doc *rundoc.Document) {
 }
 
 func (p *page) curve(c capacity.Capacity) {
-	p.title(c.Scenario)
+	p.title("scenario " + c.Scenario)
 	t := Table{Header: []string{"pool", "TPS", "95 % from", "to", "of best", "p50 ms", "p95 ms", "p99 ms", "pool wait ms", "failed", "client CPU", "marks "}}
 	for _, l := range c.Levels {
 		t.Add(strconv.Itoa(l.Pool), Rate(l.TPS), Rate(l.TPSInterval.Low), Rate(l.TPSInterval.High), Percent(l.Ratio), Millis(l.P50), millisOr(l.P95), millisOr(l.P99),
@@ -123,8 +123,11 @@ func millisOr(s float64) string {
 
 // knee writes a number of connections; what lies beyond sense is said in words.
 func knee(n float64) string {
-	if n >= 10000 {
+	switch {
+	case n >= 10000:
 		return "none"
+	case n < 1:
+		return "1"
 	}
 	return figures(n)
 }

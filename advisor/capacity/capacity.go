@@ -114,8 +114,9 @@ func curve(name string, visits []rundoc.Visit, seed uint64) (Capacity, []advisor
 		sort.Slice(at, func(i, j int) bool { return at[i].Round < at[j].Round })
 	}
 	sort.Ints(pools)
+	effects := roundEffects(visits)
 	for _, pool := range pools {
-		c.Levels = append(c.Levels, level(pool, byPool[pool]))
+		c.Levels = append(c.Levels, level(pool, byPool[pool], effects))
 	}
 	c.choose(byPool)
 	c.Hold, c.CV2 = hold(byPool[c.Chosen])

@@ -142,29 +142,15 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 	return out
 }
 
-// roundSpread is the standard deviation between rounds of the mean of ln X over the pool sizes that every round has.
+// roundSpread is the standard deviation between rounds of the mean of ln X.
 func roundSpread(visits []rundoc.Visit) float64 {
-	rounds, at := map[int]int{}, map[int]int{}
-	for _, v := range visits {
-		rounds[v.Round]++
-		at[v.PoolSize]++
-	}
-	if len(rounds) < 3 {
+	means := roundMeans(visits)
+	if len(means) < 3 {
 		return 0
 	}
-	sum, n := map[int]float64{}, map[int]float64{}
-	for _, v := range visits {
-		if at[v.PoolSize] == len(rounds) {
-			sum[v.Round] += math.Log(v.TPS)
-			n[v.Round]++
-		}
+	values := make([]float64, 0, len(means))
+	for _, r := range slices.Sorted(maps.Keys(means)) {
+		values = append(values, means[r])
 	}
-	var means []float64
-	for _, r := range slices.Sorted(maps.Keys(rounds)) {
-		if n[r] == 0 {
-			return 0
-		}
-		means = append(means, sum[r]/n[r])
-	}
-	return stat.StdDev(means, nil)
+	return stat.StdDev(values, nil)
 }

@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -18,14 +19,15 @@ const (
 	leastForP99 = 368
 )
 
-// level sums up the visits of one pool size. Histograms are merged, never percentiles averaged.
-func level(pool int, visits []rundoc.Visit) Level {
+// level sums up the visits of one pool size. Histograms are merged, never percentiles averaged. The interval is that of
+// the throughput with the round effects removed: what a whole round was faster or slower says nothing about a pool size.
+func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	l := Level{Pool: pool, Visits: len(visits)}
 	logs := make([]float64, len(visits))
 	hist := hdrhistogram.New(1, 60_000_000, 3)
 	var n, service, wait, wal, seconds float64
 	for i, v := range visits {
-		logs[i] = math.Log(v.TPS)
+		logs[i] = math.Log(v.TPS) - effects[v.Round]
 		l.Failed += v.Failed
 		l.ClientCPU += v.Client.CPUShare / float64(len(visits))
 		l.Busy += v.MeanBusy / float64(len(visits))
@@ -58,6 +60,47 @@ func level(pool int, visits []rundoc.Visit) Level {
 		l.P99 = float64(hist.ValueAtQuantile(99)) / 1e6
 	}
 	return l
+}
+
+// roundEffects is how much each round lies above or below the mean of ln X, over the pool sizes that every round has.
+func roundEffects(visits []rundoc.Visit) map[int]float64 {
+	means := roundMeans(visits)
+	effects := map[int]float64{}
+	if len(means) == 0 {
+		return effects
+	}
+	all := 0.0
+	rounds := slices.Sorted(maps.Keys(means))
+	for _, r := range rounds {
+		all += means[r] / float64(len(means))
+	}
+	for _, r := range rounds {
+		effects[r] = means[r] - all
+	}
+	return effects
+}
+
+// roundMeans is the mean of ln X of each round, over the pool sizes that every round has; nil when there is none.
+func roundMeans(visits []rundoc.Visit) map[int]float64 {
+	rounds, at := map[int]int{}, map[int]int{}
+	for _, v := range visits {
+		rounds[v.Round]++
+		at[v.PoolSize]++
+	}
+	sum, n := map[int]float64{}, map[int]float64{}
+	for _, v := range visits {
+		if at[v.PoolSize] == len(rounds) {
+			sum[v.Round] += math.Log(v.TPS)
+			n[v.Round]++
+		}
+	}
+	if len(n) < len(rounds) {
+		return nil
+	}
+	for r := range sum {
+		sum[r] /= n[r]
+	}
+	return sum
 }
 
 // interval is the mean and the half-width of its 95 % t interval; 0 for a single value.

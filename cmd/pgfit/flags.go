@@ -69,7 +69,6 @@ type hostFlags struct {
 	disk      string
 	dataDir   string
 	hostFacts string
-	files     bool
 }
 
 func (f *hostFlags) addFlags(fs *pflag.FlagSet) {
@@ -78,11 +77,10 @@ func (f *hostFlags) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.disk, "disk", "", "class of its disk: hdd, ssd, nvme or network")
 	fs.StringVar(&f.dataDir, "data-directory", "", "the server's data directory, where the role may not ask for it")
 	fs.StringVar(&f.hostFacts, "host-facts", "", "facts of the database host, written there by pgfit probe --out FILE")
-	fs.BoolVar(&f.files, "server-files", false, "read the host's /proc and /sys through SQL, where the role may")
 }
 
 func (f *hostFlags) options() (probe.Options, error) {
-	o := probe.Options{RAM: int64(f.ram), CPUs: f.cpus, DataDir: f.dataDir, ServerFiles: f.files}
+	o := probe.Options{RAM: int64(f.ram), CPUs: f.cpus, DataDir: f.dataDir}
 	switch {
 	case f.cpus < 0 || f.cpus > 4096:
 		return o, usagef("--cpus %g: want more than 0 and at most 4096", f.cpus)
@@ -192,6 +190,9 @@ func (f *loadFlags) validate() error {
 	case f.driver == "epoll" && runtime.GOOS != "linux":
 		return usagef("--driver epoll works on Linux only")
 	}
+	if _, err := f.levels(); err != nil {
+		return err
+	}
 	if f.seed == 0 {
 		f.seed = uint64(time.Now().UnixNano()) % 1_000_000_000
 	}
@@ -204,6 +205,9 @@ func (f *loadFlags) levels() ([]int, error) {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil {
 			return nil, usagef("--pool-sizes: %q is no whole number", text)
+		}
+		if n < 1 {
+			return nil, usagef("--pool-sizes: %d: a pool has at least 1 connection", n)
 		}
 		out = append(out, n)
 	}

@@ -23,6 +23,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root := app.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err != nil && !app.started {
+		err = usagef("%w", err) // cobra's own word on commands and arguments
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		app.complain(err)
 	}
@@ -36,6 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 type app struct {
 	stdout, stderr io.Writer
 	quiet, verbose bool
+	started        bool // the arguments were understood and a command began
 }
 
 func (a *app) rootCommand() *cobra.Command {
@@ -54,6 +58,7 @@ and taken back.`,
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.PersistentPreRun = func(*cobra.Command, []string) { a.started = true }
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing on stderr but errors")

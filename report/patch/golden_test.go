@@ -63,7 +63,7 @@ func TestRandomFilesAreTakenByTools(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	lines := []string{"", " ", "# words", "#work_mem = 4MB # x", "work_mem = 1MB", "jit = on", "#jit = on", "port = 1", "# pgfit: begin", "# pgfit: end",
 		"\\ No newline at end of file", "@@ -1,2 +1,2 @@", "--- a/x", "+++ b/x", "random_page_cost 3", "#max_connections = 100", "\x01\xff", "diff --git a/x b/x"}
-	for i := range 40 {
+	for i := range 20 {
 		var b strings.Builder
 		for range rng.IntN(30) {
 			b.WriteString(lines[rng.IntN(len(lines))] + []string{"\n", "\n", "\r\n"}[rng.IntN(3)])

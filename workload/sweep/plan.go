@@ -3,6 +3,7 @@
 package sweep
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -68,10 +69,11 @@ func MakePlan(r Request) (rundoc.Plan, error) {
 	default:
 		p.Rounds, measure = chooseBoth(left, visits)
 	}
-	if p.Rounds < 1 || measure < minMeasure {
-		need := r.Reserve + first + time.Duration(minRounds*visits)*visitTime(minMeasure)
+	if least := cmp.Or(r.Measure, minMeasure); p.Rounds < 1 || measure < least || time.Duration(p.Rounds*visits)*visitTime(measure) > left {
+		rounds := cmp.Or(r.Rounds, minRounds)
+		need := r.Reserve + first + time.Duration(rounds*visits)*visitTime(least)
 		return rundoc.Plan{}, fmt.Errorf("budget %s: %w: %d pool sizes x %d scenarios x %d rounds of %s need %s; give more time, fewer --pool-sizes or one --scenario",
-			r.Budget, ErrPlan, len(levels), len(r.Scenarios), minRounds, minMeasure, roundUp(need))
+			r.Budget, ErrPlan, len(levels), len(r.Scenarios), rounds, least, roundUp(need))
 	}
 	p.MeasureSeconds, p.WarmupSeconds, p.FirstWarmup = measure.Seconds(), warmup(measure).Seconds(), first.Seconds()
 	p.PromisePercent = promise(p.Rounds)
