@@ -11,7 +11,7 @@ run: build                  ## the main job on a scratch server: measure, advise
 	bin/pgfit run --scratch --budget $(BUDGET) --out pgfit-out
 
 test:                       ## every test, against real servers
-	.ci/need server patch git
+	.ci/need server patch git pgbouncer
 	$(GO) test -count=1 -timeout 20m ./...
 
 build:                      ## bin/pgfit

@@ -67,17 +67,18 @@ func (a *app) adviseCommand() *cobra.Command {
 the same bytes.`,
 		Example: `  pgfit advise pgfit-out > tuned.patch               the patch
   pgfit advise pgfit-out --format alter-system       as SQL
+  pgfit advise pgfit-out --format patroni            for another system: docker-compose, ansible, rds-cli, ...
   pgfit advise pgfit-out --only reload               what needs no restart
   pgfit advise pgfit-out --rules guide               the house guide's own numbers`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(oneOf("only", o.only, "", "reload", "restart"), o.advice.validate()); err != nil {
+			if err := errors.Join(oneOf("only", o.only, "", "reload", "restart"), oneOf("format", o.format, files.Formats()...), o.advice.validate()); err != nil {
 				return err
 			}
 			return o.run(cmd.Context(), a, args[0])
 		},
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringVar(&o.format, "format", "diff", strings.Join(files.Formats, ", "))
+	cmd.Flags().StringVar(&o.format, "format", "diff", strings.Join(files.Formats(), ", "))
 	cmd.Flags().StringVar(&o.only, "only", "", "reload or restart: leave out what needs the other")
 	o.advice.addFlags(cmd.Flags())
 	return cmd
@@ -94,9 +95,12 @@ func (o *adviseOptions) run(_ context.Context, a *app, path string) error {
 	if err != nil {
 		return err
 	}
-	data, err := files.Format(o.format, doc, advice)
+	data, talk, err := files.Format(o.format, doc, advice)
 	if err != nil {
 		return usagef("%w", err)
+	}
+	for _, line := range talk {
+		a.say("%s", line)
 	}
 	if _, err := a.stdout.Write(data); err != nil {
 		return err
@@ -159,7 +163,7 @@ func (a *app) reportCommand() *cobra.Command {
 // print writes the report of a run.
 func (a *app) print(format string, doc *rundoc.Document, advice *advise.Advice) error {
 	if format == "json" {
-		data, err := files.Format("json", doc, advice)
+		data, _, err := files.Format("advice", doc, advice)
 		if err != nil {
 			return err
 		}

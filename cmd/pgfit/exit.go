@@ -54,15 +54,6 @@ func (e *unreachableError) Error() string { return e.cause.Text }
 func (e *unreachableError) Unwrap() error { return e.err }
 func (e *unreachableError) Hint() string  { return e.cause.Hint }
 
-// hinted is an error with a way out.
-type hinted struct {
-	error
-	hint string
-}
-
-func (e hinted) Unwrap() error { return e.error }
-func (e hinted) Hint() string  { return e.hint }
-
 var (
 	errGate  = errors.New("a gate failed")
 	errUnfit = errors.New("the data cannot carry a recommendation")

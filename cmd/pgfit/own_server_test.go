@@ -150,3 +150,42 @@ func TestNeedsConsent(t *testing.T) {
 		t.Errorf("left behind: %s", got)
 	}
 }
+
+// TestUnreachable: a target that cannot be reached or refuses us is exit 3, with the cause and a hint, and leaves nothing.
+func TestUnreachable(t *testing.T) {
+	h := startHandmade(t)
+	for _, tc := range []struct{ name, target, want string }{
+		{"refused", "postgresql://me@127.0.0.1:1/app", "refused"},
+		{"no such database", "host=" + h.sock + " user=postgres dbname=nowhere", "nowhere"},
+		{"no such role", "host=" + h.sock + " user=stranger dbname=postgres", "stranger"},
+		{"no socket", "host=/nowhere user=postgres dbname=postgres", "/nowhere"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			code, _, stderr := pgfit("run", tc.target, "--yes", "--out", out)
+			if code != exitUnreachable || !strings.Contains(stderr, tc.want) || !strings.Contains(stderr, "hint: ") {
+				t.Errorf("exit %d, want 3 with %q and a hint\n%s", code, tc.want, stderr)
+			}
+			if _, err := os.Stat(out); err == nil {
+				t.Error("a results directory was left")
+			}
+		})
+	}
+}
+
+// TestPasswordStaysSecret: a password appears in no output and no file, also when it is wrong.
+func TestPasswordStaysSecret(t *testing.T) {
+	h := startHandmade(t)
+	const canary = "s3cr3t-canary"
+	out := filepath.Join(t.TempDir(), "out")
+	for _, args := range [][]string{
+		{"run", "postgresql://postgres:" + canary + "@127.0.0.1:1/app", "--yes", "--out", out},
+		{"probe", "host=" + h.sock + " user=postgres dbname=postgres password=" + canary, "--format", "json"},
+		{"run", "host=" + h.sock + " user=postgres dbname=postgres password=" + canary, "--yes", "--dry-run", "--verbose", "--out", out},
+	} {
+		_, stdout, stderr := pgfit(args...)
+		if strings.Contains(stdout+stderr, canary) {
+			t.Errorf("pgfit %s tells the password:\n%s%s", args[0], stdout, stderr)
+		}
+	}
+}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"slices"
 
+	"pgfit/advisor"
 	"pgfit/advisor/advise"
 	"pgfit/report"
+	"pgfit/report/export"
 	"pgfit/report/patch"
 	"pgfit/workload/rundoc"
 )
@@ -92,30 +94,83 @@ func adviceJSON(a *advise.Advice, made patch.Patch) ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// Formats are the formats of Format.
-var Formats = []string{"diff", "rollback", "alter-system", "rollback-sql", "json", "text", "markdown"}
+// own are the formats that are no export to another system.
+var own = []string{"diff", "rollback", "rollback-sql", "advice", "report"}
 
-// Format writes an advice in one format.
-func Format(format string, doc *rundoc.Document, a *advise.Advice) ([]byte, error) {
+// Formats are the formats of Format.
+func Formats() []string { return append(slices.Clone(own), export.Formats()...) }
+
+// Format writes an advice in one format. Besides the document itself it returns what to do with it: how to apply it, how to
+// take it back, and what was left out.
+func Format(format string, doc *rundoc.Document, a *advise.Advice) (data []byte, talk []string, err error) {
 	made, err := Make(doc, a, a.Only)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var b bytes.Buffer
 	switch format {
 	case "diff":
-		return made.Diff, nil
+		return made.Diff, shadows(made), nil
 	case "rollback":
-		return made.Rollback, nil
+		return made.Rollback, nil, nil
 	case "alter-system":
-		return []byte(made.AlterSystem), nil
+		return []byte(made.AlterSystem), shadows(made), nil
 	case "rollback-sql":
-		return []byte(made.RollbackSQL), nil
-	case "json":
-		return adviceJSON(a, made)
-	case "text", "markdown":
-		err := report.Run(&b, doc, a, format == "markdown")
-		return b.Bytes(), err
+		return []byte(made.RollbackSQL), nil, nil
+	case "advice":
+		data, err := adviceJSON(a, made)
+		return data, nil, err
+	case "report":
+		err := report.Run(&b, doc, a, false)
+		return b.Bytes(), nil, err
 	}
-	return nil, fmt.Errorf("format %q: want one of %s", format, strings.Join(Formats, ", "))
+	return exported(format, doc, a, made)
+}
+
+func shadows(made patch.Patch) []string {
+	var talk []string
+	for _, s := range made.Shadowed {
+		talk = append(talk, fmt.Sprintf("%s: %s overrides it; %s", s.Name, s.By, s.Advice))
+	}
+	for _, s := range made.Skipped {
+		talk = append(talk, fmt.Sprintf("%s left out: %s", s.Name, s.Reason))
+	}
+	return append(talk, made.Notes...)
+}
+
+// exported renders an advice for another system; further files than the first follow it under a comment with their name.
+func exported(format string, doc *rundoc.Document, a *advise.Advice, made patch.Patch) ([]byte, []string, error) {
+	settings := a.Settings
+	settings.Proposals = slices.DeleteFunc(slices.Clone(settings.Proposals), func(p advisor.Proposal) bool {
+		return a.Only != "" && p.Apply != a.Only
+	})
+	memory, _ := doc.Facts.Host.Memory.Budget.Get()
+	out, err := export.Render(format, export.Changes(settings), export.Options{
+		Server: doc.Facts.Server, Header: "pgfit " + a.Version + ", run of " + a.RunStarted, Memory: memory,
+		Pool: &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Pool.Total - a.Pool.Total/4, MaxOverflow: a.Pool.Total / 4,
+			Timeout: float64(a.Pool.PoolTimeout), Recycle: float64(a.Pool.PoolRecycle)},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var b bytes.Buffer
+	for i, f := range out.Files {
+		if i > 0 {
+			fmt.Fprintf(&b, "\n# %s\n", f.Name)
+		}
+		b.WriteString(f.Data)
+	}
+	talk := append(prefixed("apply: ", out.Apply), prefixed("take back: ", out.Rollback)...)
+	for _, s := range out.Skipped {
+		talk = append(talk, fmt.Sprintf("%s left out: %s", s.Name, s.Reason))
+	}
+	return b.Bytes(), append(talk, out.Notes...), nil
+}
+
+func prefixed(with string, lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = with + l
+	}
+	return out
 }
