@@ -155,7 +155,7 @@ func TestNeedsConsent(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	h := startHandmade(t)
 	for _, tc := range []struct{ name, target, want string }{
-		{"refused", "postgresql://me@127.0.0.1:1/app", "refused"},
+		{"refused", "postgresql://me@127.0.0.1:1/app", "nothing listens"},
 		{"no such database", "host=" + h.sock + " user=postgres dbname=nowhere", "nowhere"},
 		{"no such role", "host=" + h.sock + " user=stranger dbname=postgres", "stranger"},
 		{"no socket", "host=/nowhere user=postgres dbname=postgres", "/nowhere"},
