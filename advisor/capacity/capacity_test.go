@@ -1,0 +1,183 @@
+package capacity
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgfit/advisor"
+	"pgfit/advisor/usl"
+	"pgfit/workload/rundoc"
+)
+
+// doc makes a run of one scenario from throughputs by round and level.
+func doc(levels []int, rounds [][]float64) *rundoc.Document {
+	d := &rundoc.Document{Plan: rundoc.Plan{Scenarios: []string{"s"}, Levels: levels, Rounds: len(rounds), Seed: 3}}
+	for r, xs := range rounds {
+		for i, x := range xs {
+			d.Visits = append(d.Visits, rundoc.Visit{
+				Phase: "B", Scenario: "s", PoolSize: levels[i], Callers: levels[i], Round: r + 1, Seconds: 2, TPS: x, Transactions: int64(2 * x),
+				Ops: []rundoc.Op{{Name: "a", Count: int64(2 * x), MeanService: float64(levels[i]) / x, M2Service: 1e-9}},
+			})
+		}
+	}
+	return d
+}
+
+func codes(f []advisor.Finding) string {
+	var out []string
+	for _, x := range f {
+		out = append(out, x.Code)
+	}
+	return strings.Join(out, " ")
+}
+
+var realLevels = []int{1, 2, 4, 8, 16, 32, 64, 128, 250}
+
+// The curves of a PostgreSQL 15.18 on two shared virtual processors, pgbench -M prepared: a cold level 1, a wide noisy
+// plateau, a fall by half. The advice has to be a pool on the plateau, with the losses beyond it named.
+func TestRealCurves(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		rounds [][]float64
+		cold   bool
+		lo, hi int     // of the chosen size
+		loss64 float64 // at least so much at 64
+	}{
+		{"select-only", [][]float64{{10611, 66787, 70928, 62186, 73534, 53320, 47414, 43248, 36528}, {10370, 86244, 74125, 76194, 66202, 55272, 46520, 42472, 34852}}, true, 2, 16, 0.25},
+		{"tpcb-like", [][]float64{{2048, 2542, 5474, 5728, 6597, 6438, 5506, 5015, 3594}, {1964, 2695, 5516, 6207, 6054, 6559, 5859, 5200, 3616}}, false, 8, 32, 0.08},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			curves, findings := Analyse(doc(realLevels, tc.rounds))
+			c := curves[0]
+			if c.Chosen < tc.lo || c.Chosen > tc.hi {
+				t.Errorf("chosen %d, want a size on the plateau, %d to %d", c.Chosen, tc.lo, tc.hi)
+			}
+			if loss := 1 - c.At(64).Ratio; loss < tc.loss64 {
+				t.Errorf("loss at 64 is %.2f, want at least %.2f", loss, tc.loss64)
+			}
+			if loss := 1 - c.At(250).Ratio; loss < 0.4 {
+				t.Errorf("loss at 250 is %.2f, want about half", loss)
+			}
+			if c.Fit == nil || c.Fit.WithoutOne != tc.cold {
+				t.Errorf("level 1 set aside: %+v, want %v", c.Fit, tc.cold)
+			}
+			if tc.cold != strings.Contains(codes(findings), "level-1") {
+				t.Errorf("findings %s", codes(findings))
+			}
+		})
+	}
+}
+
+func TestFindings(t *testing.T) {
+	m := usl.Model{Lambda: 1000, Sigma: .05, Kappa: .001}
+	levels := []int{1, 2, 4, 8, 16, 32, 64}
+	make5 := func(levels []int, noise, rounds float64) *rundoc.Document {
+		rng := rand.New(rand.NewPCG(1, 2))
+		var all [][]float64
+		for range 5 {
+			shift := rounds * rng.NormFloat64()
+			var xs []float64
+			for _, n := range levels {
+				xs = append(xs, m.Throughput(float64(n))*math.Exp(shift+noise*rng.NormFloat64()))
+			}
+			all = append(all, xs)
+		}
+		return doc(levels, all)
+	}
+	for _, tc := range []struct {
+		name    string
+		doc     *rundoc.Document
+		change  func(*rundoc.Visit)
+		want    string
+		without string
+		blocks  bool
+	}{
+		{"clean", make5(levels, .01, .02), nil, "", "R", false},
+		{"too few levels", make5(levels[:4], .01, .02), nil, "R1", "", false},
+		{"best is the last", make5(levels[:5], .01, .02), nil, "R2", "", false},
+		{"saturated client", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Client.CPUShare = 0.9 }, "R5", "", true},
+		{"foreign load", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Marks = []rundoc.Mark{{Code: "foreign"}} }, "R6", "", true},
+		{"failures", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Failed = v.Transactions / 50 }, "R7", "", true},
+		{"noise inside rounds", make5(levels, .4, .02), nil, "R11", "", true},
+		{"rounds that differ", make5(levels, .01, .5), nil, "R11", "", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if tc.change != nil {
+				for i := range tc.doc.Visits {
+					tc.change(&tc.doc.Visits[i])
+				}
+			}
+			_, findings := Analyse(tc.doc)
+			got := codes(findings)
+			if !strings.Contains(got, tc.want) || tc.without != "" && strings.Contains(got, tc.without) {
+				t.Errorf("findings %q, want %q", got, tc.want)
+			}
+			blocks := false
+			for _, f := range findings {
+				blocks = blocks || f.Blocks
+			}
+			if blocks != tc.blocks {
+				t.Errorf("blocks %v, want %v: %+v", blocks, tc.blocks, findings)
+			}
+		})
+	}
+}
+
+func TestAnalyseIsDeterministic(t *testing.T) {
+	d := doc(realLevels, [][]float64{{10, 20, 30, 40, 50, 45, 40, 35, 30}, {11, 19, 31, 41, 49, 46, 41, 34, 31}, {10, 21, 29, 39, 51, 44, 39, 36, 29}})
+	a, fa := Analyse(d)
+	b, fb := Analyse(d)
+	if !reflect.DeepEqual(a, b) || !reflect.DeepEqual(fa, fb) {
+		t.Error("the same document gives another analysis")
+	}
+}
+
+func TestReadCSV(t *testing.T) {
+	for _, tc := range []struct {
+		name, text, want string
+		n                int
+	}{
+		{"plain", "N,X\n1,10\n2,19\n", "", 2},
+		{"other columns, blanks, case", "round, n, x, R\n1, 1, 10, 0.1\n1, 2, 19, 0.1\n", "", 2},
+		{"byte order mark", "\ufeffN,X\n1,10\n", "", 1},
+		{"text", "N,X\n1,10\n2,fast\n", "line 3", 0},
+		{"missing", "N,X\n1\n", "line 2", 0},
+		{"zero clients", "N,X\n0,10\n", "line 2", 0},
+		{"not a number", "N,X\n1,NaN\n", "line 2", 0},
+		{"no columns", "a,b\n1,2\n", "N and X", 0},
+		{"empty", "", "N and X", 0},
+		{"no rows", "N,X\n", "no rows", 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p, err := ReadCSV(strings.NewReader(tc.text))
+			if len(p) != tc.n || (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("ReadCSV = %d points, %v, want %d and %q", len(p), err, tc.n, tc.want)
+			}
+		})
+	}
+}
+
+func FuzzReadCSV(f *testing.F) {
+	f.Add("N,X\n1,10\n2,19\n")
+	f.Add("x,n,round\n1e300,3,7\n\"1\n2\",4,1\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		points, err := ReadCSV(strings.NewReader(text))
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("an error of more than one line: %q", err)
+			}
+			return
+		}
+		fit, err := FitPoints("f", points, false, 1)
+		if err == nil && (math.IsNaN(fit.Fit.Model.Lambda) || math.IsNaN(fit.Fit.Knee)) {
+			t.Errorf("NaN from %q", text)
+		}
+		if err != nil && !errors.Is(err, usl.ErrData) {
+			t.Errorf("FitPoints: %v", err)
+		}
+	})
+}

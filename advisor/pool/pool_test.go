@@ -1,0 +1,122 @@
+package pool
+
+import (
+	"math"
+	"testing"
+
+	"pgfit/advisor/capacity"
+	"pgfit/advisor/usl"
+	"pgfit/workload/rundoc"
+)
+
+// The guide's example and its split, exactly.
+func TestGuide(t *testing.T) {
+	for _, tc := range []struct {
+		concurrent, query, duration float64
+		want                        float64
+		size, over                  int
+	}{{100, .05, .2, 25, 20, 10}, {10, .05, .2, 2.5, 2, 2}, {1, .001, 1, .001, 1, 1}} {
+		n, size, over := Guide(tc.concurrent/tc.duration, tc.query)
+		if math.Abs(n-tc.want) > 1e-9 || size != tc.size || over != tc.over {
+			t.Errorf("Guide(%g x %g / %g) = %g, %d + %d, want %g, %d + %d", tc.concurrent, tc.query, tc.duration, n, size, over, tc.want, tc.size, tc.over)
+		}
+	}
+}
+
+// curve is what a sweep of a server that follows a law would give.
+func curve(m usl.Model, cv2 float64, levels ...int) capacity.Capacity {
+	c := capacity.Capacity{Scenario: "s", CV2: cv2}
+	best := 0.0
+	for _, n := range levels {
+		x := m.Throughput(float64(n))
+		c.Levels = append(c.Levels, capacity.Level{Pool: n, TPS: x, TPSInterval: usl.Interval{Low: .98 * x, High: 1.02 * x}, Service: float64(n) / x, P99: 3 * float64(n) / x})
+		if x > best {
+			best, c.Best = x, n
+		}
+	}
+	c.Chosen = c.Best
+	for i := len(c.Levels) - 1; i >= 0; i-- {
+		c.Levels[i].Ratio = c.Levels[i].TPS / best
+		if c.Levels[i].Ratio > 0.95 && c.Levels[i].Pool < c.Chosen {
+			c.Chosen = c.Levels[i].Pool
+		}
+	}
+	c.Hold, c.Idle = float64(c.Chosen)/m.Throughput(float64(c.Chosen)), 1/m.Lambda
+	return c
+}
+
+var law = usl.Model{Lambda: 1000, Sigma: .05, Kappa: .001}
+
+func levels() []int { return []int{1, 2, 4, 8, 12, 16, 24, 32, 48, 64} }
+
+func TestAdvise(t *testing.T) {
+	c := curve(law, 1, levels()...)
+	for _, tc := range []struct {
+		name   string
+		demand rundoc.Demand
+		code   string
+		check  func(t *testing.T, total, perProcess, size, over, maxConnections int)
+	}{
+		{"no demand", rundoc.Demand{}, "R14", func(t *testing.T, total, _, size, over, _ int) {
+			if total != c.Chosen || size+over != total {
+				t.Errorf("total %d = %d + %d, want the chosen size %d", total, size, over, c.Chosen)
+			}
+		}},
+		{"light demand", rundoc.Demand{RPS: 2000}, "", func(t *testing.T, total, _, _, _, _ int) {
+			if total >= c.Chosen || total < 3 {
+				t.Errorf("total %d, want a few", total)
+			}
+		}},
+		{"beyond capacity", rundoc.Demand{RPS: 9000}, "R9", func(t *testing.T, total, _, _, _, _ int) {
+			if total != c.Chosen {
+				t.Errorf("total %d, want the ceiling %d: a larger pool does not help", total, c.Chosen)
+			}
+		}},
+		{"four processes", rundoc.Demand{RPS: 5000, Processes: 4}, "", func(t *testing.T, total, per, size, over, maxConn int) {
+			if per*4 < total || size+over != per || maxConn < 4*per+3 {
+				t.Errorf("total %d, per process %d = %d + %d, max_connections %d", total, per, size, over, maxConn)
+			}
+		}},
+		{"more processes than connections", rundoc.Demand{RPS: 100, Processes: 50}, "R13", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a, findings := Advise(Input{Curves: []capacity.Capacity{c}, Demand: tc.demand, CPUs: 2, Reserved: 3})
+			if a.Total > 64 || a.Total < 1 {
+				t.Errorf("total %d lies outside what was measured", a.Total)
+			}
+			found := tc.code == "" && len(findings) == 0
+			for _, f := range findings {
+				found = found || f.Code == tc.code
+			}
+			if !found {
+				t.Errorf("findings %+v, want %q", findings, tc.code)
+			}
+			if tc.check != nil {
+				tc.check(t, a.Total, a.PerProcess, a.PoolSize, a.MaxOverflow, a.MaxConnections)
+			}
+			if a.PoolTimeout < 1 || a.PoolTimeout > 300 || a.PoolRecycle < 300 || a.PoolRecycle > 7200 || a.PoolSize < 1 || a.PoolSize > 100 || a.MaxOverflow > 100 {
+				t.Errorf("outside the application's ranges: %+v", a)
+			}
+		})
+	}
+}
+
+// With no contention the measured answer is the guide's, and what the guide's pool costs is said.
+func TestGuideIsTheSpecialCase(t *testing.T) {
+	c := curve(usl.Model{Lambda: 20}, 1, 1, 2, 4, 8, 16, 32, 64) // 50 ms a query, for ever
+	a, _ := Advise(Input{Curves: []capacity.Capacity{c}, Demand: rundoc.Demand{MaxConcurrent: 100, RequestDuration: .2}})
+	guide := a.Comparators[0]
+	if guide.Connections != 25 || guide.PoolSize != 20 || guide.MaxOverflow != 10 {
+		t.Errorf("the guide's answer is %+v, want 25 = 20 + 10", guide)
+	}
+	if n := a.Scenarios[0].Need; n != 38 && n != 39 && n != 40 {
+		t.Errorf("need %d: 500/s of 50 ms want about 39 connections for 1 %% to wait (35 leave 4 %%)", n)
+	}
+}
+
+func TestNothingMeasured(t *testing.T) {
+	a, findings := Advise(Input{})
+	if a.Total != 0 || len(findings) != 1 || !findings[0].Blocks {
+		t.Errorf("Advise of nothing = %+v, %+v", a, findings)
+	}
+}
