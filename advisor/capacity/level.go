@@ -19,6 +19,9 @@ const (
 	leastForP99 = 368
 )
 
+// leastForEffects is how many pool sizes a round needs for its effect to be told from theirs.
+const leastForEffects = 3
+
 // level sums up the visits of one pool size. Histograms are merged, never percentiles averaged. The interval is that of
 // the throughput with the round effects removed: what a whole round was faster or slower says nothing about a pool size.
 func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
@@ -92,6 +95,11 @@ func roundMeans(visits []rundoc.Visit) map[int]float64 {
 		if at[v.PoolSize] == len(rounds) {
 			sum[v.Round] += math.Log(v.TPS)
 			n[v.Round]++
+		}
+	}
+	for _, k := range n {
+		if k < leastForEffects {
+			return nil
 		}
 	}
 	if len(n) < len(rounds) {

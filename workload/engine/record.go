@@ -9,6 +9,9 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
+// lateAfter is the wait for a connection from which an arrival counts as late; below it lies the timers' own lateness.
+const lateAfter = time.Millisecond
+
 // binWidth is the length of a throughput bin.
 const binWidth = 100 * time.Millisecond
 
@@ -104,7 +107,7 @@ func (r *recorder) add(o outcome) {
 		op.record(op.Latency, o.done-o.intended)
 		op.record(op.Uncorrected, o.done-o.got)
 		op.record(op.Lag, o.got-o.intended)
-		if wait > 0 {
+		if wait > lateAfter {
 			r.late++
 		}
 	}
