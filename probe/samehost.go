@@ -37,7 +37,7 @@ func (e Env) sameHost(ctx context.Context, conn *pgx.Conn, s Server) (fact Fact[
 		return Fact[bool]{State: Implausible, Source: from}, ""
 	}
 	began, err := strconv.ParseInt(strings.TrimSpace(lines[2]), 10, 64)
-	if err != nil || !s.StartTime.Truncate(time.Second).Equal(time.Unix(began, 0)) {
+	if err != nil || !sameStart(s.StartTime, time.Unix(began, 0)) {
 		return Is(false, "the server started at another time than the one in "+dir), ""
 	}
 	pid = strings.TrimSpace(lines[0])
@@ -50,6 +50,16 @@ func (e Env) sameHost(ctx context.Context, conn *pgx.Conn, s Server) (fact Fact[
 		return Is(false, "no process "+pid+" here"), ""
 	}
 	return Is(true, from), pid
+}
+
+// startupTime bounds how long a postmaster takes from its first instruction, which postmaster.pid records in whole seconds,
+// to the moment that pg_postmaster_start_time() records: sockets are opened and shared memory is made in between.
+const startupTime = time.Minute
+
+// sameStart compares what the server says of its start with what its pid file says.
+func sameStart(server, file time.Time) bool {
+	gap := server.Sub(file)
+	return gap >= 0 && gap < startupTime
 }
 
 // postmaster finds the one process named postgres whose parent is no postgres, where the pid file is closed to us.

@@ -46,7 +46,7 @@ func TestInterrupt(t *testing.T) {
 			}
 			ended := make(chan error, 1)
 			go func() { ended <- cmd.Wait() }()
-			interruptAfter(t, cmd.Process, ended, moment)
+			interruptAfter(t, cmd.Process, ended, moment, &errs)
 			if code := cmd.ProcessState.ExitCode(); code != 130 {
 				t.Errorf("exit %d, want 130\n%s", code, errs.String())
 			}
@@ -61,11 +61,11 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-func interruptAfter(t *testing.T, p *os.Process, ended <-chan error, moment time.Duration) {
+func interruptAfter(t *testing.T, p *os.Process, ended <-chan error, moment time.Duration, errs *bytes.Buffer) {
 	t.Helper()
 	select {
 	case err := <-ended:
-		t.Fatalf("the run ended before it could be interrupted: %v", err)
+		t.Fatalf("the run ended before it could be interrupted: %v\n%s", err, errs)
 	case <-time.After(moment):
 	}
 	if err := p.Signal(syscall.SIGINT); err != nil {
@@ -114,6 +114,8 @@ func TestInterruptScratch(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := exec.Command(bin, "run", "--scratch", "--scratch-dir", dir, "--out", filepath.Join(t.TempDir(), "out"))
+			var errs bytes.Buffer
+			cmd.Stderr = &errs
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +124,7 @@ func TestInterruptScratch(t *testing.T) {
 			select {
 			case <-time.After(moment):
 			case err := <-ended:
-				t.Fatalf("ended early: %v", err)
+				t.Fatalf("ended early: %v\n%s", err, &errs)
 			}
 			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
