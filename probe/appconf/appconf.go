@@ -201,3 +201,9 @@ func quotedEnd(text string) int {
 	}
 	return -1
 }
+
+// Null tells a value that YAML reads as nothing: empty, ~ or null without quotes.
+func (s Scalar) Null() bool {
+	quoted := s.style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0
+	return !quoted && (s.Text == "" || s.Text == "~" || strings.EqualFold(s.Text, "null"))
+}

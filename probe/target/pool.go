@@ -31,7 +31,10 @@ func CheckPool(name, text string) (int, error) {
 
 // settlePool fills the pool when something describes it, with the guide's defaults for the rest.
 func (r *resolver) settlePool() *UsageError {
-	if len(r.pool) == 0 {
+	if err := r.configPool(); err != nil {
+		return err
+	}
+	if len(r.pool) == 0 && r.conf == nil {
 		return nil
 	}
 	values := map[string]int{}

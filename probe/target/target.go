@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"pgfit/probe/appconf"
 )
 
 // Input is where a target may be named. The zero value means: look at the environment of the process only.
@@ -29,10 +31,21 @@ type Target struct {
 	Redacted    string          // for people and for the run document; never holds a password
 	Environment string          // development, testing or production; "" when nothing says so
 	Pool        *AppPool        // the application's pool, nil when nothing describes it
+	App         *App            // what config.yaml says, nil without one
 	// Origins tells for each value (host, port, dbname, user, password, sslmode, pool_size, ...) where it came from.
 	Origins map[string]string
 	Notices []string // what the user should know: dropped parameters, readable secrets
 	values  map[string]string
+}
+
+// App is what config.yaml says about the application beside its connection.
+type App struct {
+	ConfigFile string `json:"config_file"`
+	EnvFile    string `json:"env_file,omitempty"`
+	Database   string `json:"app_db,omitempty"`
+	Owner      string `json:"owner_user,omitempty"` // owns the objects, has no login
+	User       string `json:"user,omitempty"`
+	ReadOnly   string `json:"ro_user,omitempty"`
 }
 
 // AppPool is the application's pool in SQLAlchemy's words; what nothing sets has the guide's default. Per process.
@@ -51,14 +64,19 @@ type resolver struct {
 	in   Input
 	conn params
 	pool map[string]string
+	conf *config // nil without a config.yaml
+	env  *appconf.Env
+	told bool // of a .env that is not read
+	own  bool // the connection is the application's own: no argument names another
 	t    Target
 }
 
 // namedBy are the variables of libpq that name a server; a password or an application name alone does not.
 var namedBy = []string{"PGSERVICE", "PGHOST", "PGPORT", "PGDATABASE"}
 
-// Resolve settles the target: argument, then DATABASE_URL, then libpq's PG* variables, PGSERVICE and ~/.pgpass. What a URL
-// leaves open is filled from PG*. When nothing names a server the target is a scratch server. An error is a *UsageError.
+// Resolve settles the target. The argument wins over DATABASE_URL in the environment, that over DATABASE_URL in .env, that
+// over url in config.yaml, and that over libpq's PG* variables, PGSERVICE and ~/.pgpass, which fill what the others leave
+// open. When nothing names a server the target is a scratch server. An error is a *UsageError.
 func Resolve(in Input) (Target, error) {
 	if in.LookupEnv == nil {
 		in.LookupEnv = os.LookupEnv
@@ -71,35 +89,40 @@ func Resolve(in Input) (Target, error) {
 }
 
 func (r *resolver) resolve() *UsageError {
-	if err := r.source(); err != nil {
-		return err
-	}
-	if err := r.environment(); err != nil {
-		return err
-	}
-	if err := r.settlePool(); err != nil {
-		return err
+	for _, step := range []func() *UsageError{r.readEnvFile, r.readConfig, r.source, r.environment, r.settlePool} {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	if r.t.Scratch {
 		r.t.Redacted = "a scratch server"
 		return nil
 	}
-	return r.build()
+	for _, step := range []func() *UsageError{r.roles, r.password, r.envFileDefaults, r.build, r.insistOnTLS} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // source finds what names the server.
 func (r *resolver) source() *UsageError {
-	url, _ := r.in.LookupEnv("DATABASE_URL")
+	url, place, err := r.applicationURL()
 	switch {
 	case r.in.Arg != "":
 		return r.take(r.in.Arg, "argument")
 	case r.in.Scratch:
 		r.t.Scratch = true
-	case strings.TrimSpace(url) != "":
-		return r.take(url, "DATABASE_URL (environment)")
-	default:
-		r.t.Scratch = !slices.ContainsFunc(namedBy, func(name string) bool { v, _ := r.in.LookupEnv(name); return v != "" })
+		r.poolOnly(url, place)
+		return nil
+	case err != nil:
+		return err
+	case url != "":
+		r.own = true
+		return r.take(url, place)
 	}
+	r.t.Scratch = !slices.ContainsFunc(namedBy, func(name string) bool { v, _ := r.lookup(name); return v != "" })
 	return nil
 }
 
@@ -140,17 +163,19 @@ func parse(text string) (params, *UsageError) {
 
 // environment is the application's mode.
 func (r *resolver) environment() *UsageError {
-	const place = "APP_ENVIRONMENT (environment)"
-	mode, _ := r.in.LookupEnv("APP_ENVIRONMENT")
-	return r.setEnvironment(mode, place)
-}
-
-func (r *resolver) setEnvironment(mode, place string) *UsageError {
+	mode, place, err := r.setting("environment_mode")
+	if err != nil {
+		return err
+	}
+	if mode == "" {
+		mode, _ = r.lookup("APP_ENVIRONMENT")
+		place = r.place("APP_ENVIRONMENT")
+	}
 	switch mode {
 	case "":
 		return nil
 	case "development", "testing", "production":
-		r.t.Environment, r.t.Origins["environment_mode"] = mode, place
+		r.t.Environment, r.t.values["environment_mode"], r.t.Origins["environment_mode"] = mode, mode, place
 		return nil
 	}
 	return usagef("%s: the environment is not one of development, testing, production", place)
