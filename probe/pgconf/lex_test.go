@@ -67,7 +67,8 @@ func TestParseLine(t *testing.T) {
 
 func TestQuote(t *testing.T) {
 	for value, want := range map[string]string{
-		"8": "8", "-1": "-1", "8MB": "'8MB'", "1.5": "'1.5'", "on": "'on'", "": "''", "-": "'-'", "it's": "'it''s'",
+		"8": "8", "-1": "-1", "8MB": "8MB", "1.5": "1.5", "on": "on", "pg_stat_statements": "pg_stat_statements", "": "''",
+		"1.5GB": "'1.5GB'", "a.b": "'a.b'", "a,b": "'a,b'", "é": "'é'", "1.": "'1.'", "1.-5": "'1.-5'", "/x": "'/x'", "-": "'-'", "it's": "'it''s'",
 		`\`: `'\\'`, "a\nb": `'a\nb'`,
 	} {
 		if got := Quote(value); got != want {

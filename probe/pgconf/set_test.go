@@ -12,28 +12,28 @@ func TestSet(t *testing.T) {
 		way                          Way
 	}{
 		{"value and nothing else", "a = 1\n  work_mem\t=  4MB   # why\nb = 2\n", "work_mem", "8MB",
-			"a = 1\n  work_mem\t=  '8MB'   # why\nb = 2\n", 2, Changed},
-		{"the last of several", "work_mem = 1MB\nwork_mem = 2MB\n", "work_mem", "8MB", "work_mem = 1MB\nwork_mem = '8MB'\n", 2, Changed},
+			"a = 1\n  work_mem\t=  8MB   # why\nb = 2\n", 2, Changed},
+		{"the last of several", "work_mem = 1MB\nwork_mem = 2MB\n", "work_mem", "8MB", "work_mem = 1MB\nwork_mem = 8MB\n", 2, Changed},
 		{"without an equals sign", "max_connections 100\n", "max_connections", "200", "max_connections 200\n", 1, Changed},
 		{"quotes stay", "port = '5432'", "port", "5433", "port = '5433'", 1, Changed},
 		{"nothing between name and value", "port+5432 # x\n", "port", "5433", "port = 5433 # x\n", 1, Changed},
 		{"nothing but a quote between", "port'5432'\n", "port", "5433", "port'5433'\n", 1, Changed},
-		{"another case", "WORK_MEM=1MB\n", "work_mem", "2MB", "WORK_MEM='2MB'\n", 1, Changed},
-		{"an old name", "sort_mem = 1MB\n", "work_mem", "2MB", "sort_mem = '2MB'\n", 1, Changed},
+		{"another case", "WORK_MEM=1MB\n", "work_mem", "2MB", "WORK_MEM=2MB\n", 1, Changed},
+		{"an old name", "sort_mem = 1MB\n", "work_mem", "2MB", "sort_mem = 2MB\n", 1, Changed},
 		{"the same again", "work_mem = 8MB # x\n", "work_mem", "8MB", "work_mem = 8MB # x\n", 1, Unchanged},
 		{"commented default", "x = 1\n#work_mem = 4MB\t\t\t\t# min 64kB\ny = 1\n", "work_mem", "8MB",
-			"x = 1\nwork_mem = '8MB'\t\t\t\t# min 64kB\ny = 1\n", 2, Uncommented},
-		{"commented, indented, CRLF", "  # work_mem = 4MB\r\n", "work_mem", "8MB", "  work_mem = '8MB'\r\n", 1, Uncommented},
+			"x = 1\nwork_mem = 8MB\t\t\t\t# min 64kB\ny = 1\n", 2, Uncommented},
+		{"commented, indented, CRLF", "  # work_mem = 4MB\r\n", "work_mem", "8MB", "  work_mem = 8MB\r\n", 1, Uncommented},
 		{"an active line beats a commented one", "#work_mem = 4MB\nwork_mem = 5MB\n#work_mem = 6MB\n", "work_mem", "8MB",
-			"#work_mem = 4MB\nwork_mem = '8MB'\n#work_mem = 6MB\n", 2, Changed},
-		{"added", "x = 1\n", "work_mem", "8MB", "x = 1\n\n# pgfit: begin\nwork_mem = '8MB'\n# pgfit: end\n", 4, Added},
-		{"added to an empty file", "", "jit", "off", "# pgfit: begin\njit = 'off'\n# pgfit: end\n", 2, Added},
+			"#work_mem = 4MB\nwork_mem = 8MB\n#work_mem = 6MB\n", 2, Changed},
+		{"added", "x = 1\n", "work_mem", "8MB", "x = 1\n\n# pgfit: begin\nwork_mem = 8MB\n# pgfit: end\n", 4, Added},
+		{"added to an empty file", "", "jit", "off", "# pgfit: begin\njit = off\n# pgfit: end\n", 2, Added},
 		{"added without a final newline", "x = 1", "max_connections", "200",
 			"x = 1\n\n# pgfit: begin\nmax_connections = 200\n# pgfit: end\n", 4, Added},
-		{"added with CRLF", "x = 1\r\n", "jit", "off", "x = 1\r\n\r\n# pgfit: begin\r\njit = 'off'\r\n# pgfit: end\r\n", 4, Added},
-		{"added to the block", "# pgfit: begin\nwork_mem = '8MB'\n# pgfit: end\nx = 1\n", "jit", "off",
-			"# pgfit: begin\nwork_mem = '8MB'\njit = 'off'\n# pgfit: end\nx = 1\n", 3, Added},
-		{"half a block is none", "# pgfit: end\n", "jit", "off", "# pgfit: end\n\n# pgfit: begin\njit = 'off'\n# pgfit: end\n", 4, Added},
+		{"added with CRLF", "x = 1\r\n", "jit", "off", "x = 1\r\n\r\n# pgfit: begin\r\njit = off\r\n# pgfit: end\r\n", 4, Added},
+		{"added to the block", "# pgfit: begin\nwork_mem = 8MB\n# pgfit: end\nx = 1\n", "jit", "off",
+			"# pgfit: begin\nwork_mem = 8MB\njit = off\n# pgfit: end\nx = 1\n", 3, Added},
+		{"half a block is none", "# pgfit: end\n", "jit", "off", "# pgfit: end\n\n# pgfit: begin\njit = off\n# pgfit: end\n", 4, Added},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestSetLine(t *testing.T) {
 	if e, err := f.SetLine(1, "work_mem", "8MB"); err != nil || e.Old != "1MB" {
 		t.Errorf("SetLine(1) = %+v, %v", e, err)
 	}
-	if got, want := string(f.Bytes()), "work_mem = '8MB'\n#work_mem = 3MB\nwork_mem = 2MB\n"; got != want {
+	if got, want := string(f.Bytes()), "work_mem = 8MB\n#work_mem = 3MB\nwork_mem = 2MB\n"; got != want {
 		t.Errorf("the file is now %q, want %q", got, want)
 	}
 }

@@ -72,10 +72,10 @@ func TestTreeSet(t *testing.T) {
 		"/etc/pg/conf.d/x.conf":   "work_mem = 2MB # here\nport = 2\n#fsync = on\n#jit = on\n",
 	}
 	tests := []struct{ name, key, value, place, line string }{
-		{"the include comes later", "work_mem", "8MB", "/etc/pg/conf.d/x.conf:1", "work_mem = '8MB' # here\n"},
+		{"the include comes later", "work_mem", "8MB", "/etc/pg/conf.d/x.conf:1", "work_mem = 8MB # here\n"},
 		{"the include comes earlier", "port", "3", "/etc/pg/postgresql.conf:4", "port = 3\n"},
-		{"the main file's default first", "jit", "off", "/etc/pg/postgresql.conf:2", "jit = 'off'\n"},
-		{"a default in an include", "fsync", "on", "/etc/pg/conf.d/x.conf:3", "fsync = 'on'\n"},
+		{"the main file's default first", "jit", "off", "/etc/pg/postgresql.conf:2", "jit = off\n"},
+		{"a default in an include", "fsync", "on", "/etc/pg/conf.d/x.conf:3", "fsync = on\n"},
 		{"nowhere", "a.b", "1", "/etc/pg/postgresql.conf:7", "a.b = 1\n"},
 	}
 	for _, tt := range tests {

@@ -2,13 +2,22 @@ package pgconf
 
 import "strings"
 
-// Quote writes a value the way it can stand in postgresql.conf: plain integers as they are, everything else in quotes,
-// since without them 1.5GB, a path or a list is a syntax error that keeps the server from starting.
+// Quote writes a value the way people write it in postgresql.conf: words, numbers and whole numbers with a unit as they
+// are, everything else in quotes, since without them 1.5GB, a path or a list is a syntax error that keeps the server from
+// starting (guc-file.l, ID, INTEGER and REAL).
 func Quote(value string) string {
-	if isInteger(value) {
+	whole, fraction, real := strings.Cut(value, ".")
+	if isWord(value) || isInteger(strings.TrimRight(value, letters)) || real && isInteger(whole) && isInteger("-"+fraction) {
 		return value
 	}
 	return quoted(value)
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// isWord tells on, logical, pg_stat_statements and the like: letters of ASCII, digits and underscores.
+func isWord(s string) bool {
+	return s != "" && !isDigit(s[0]) && span0(s, func(c byte) bool { return c < 0x80 && (isLetter(c) || isDigit(c)) }) == len(s)
 }
 
 // quoted doubles quotes and backslashes, and escapes line ends, which may not stand inside a value.

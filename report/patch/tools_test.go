@@ -177,7 +177,7 @@ func TestDropInIsTakenByTools(t *testing.T) {
 			t.Fatal(err)
 		}
 		roundTrip(t, p)
-		want := "# Written by pgfit.\n\n# sorts spill\nwork_mem = '16MB'\njit = 'off'\n"
+		want := "# Written by pgfit.\n\n# sorts spill\nwork_mem = 16MB\njit = off\n"
 		if got := string(p.Files[0].After); got != want {
 			t.Errorf("drop-in %q, want %q", got, want)
 		}
