@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"pgfit/advisor"
 	"pgfit/advisor/advise"
@@ -40,15 +41,51 @@ func (p *page) table(t Table) {
 	}
 }
 
+// para writes a sentence, broken where a terminal ends.
+func (p *page) para(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if !p.markdown {
+		text = wrap(text, textWidth, "\n")
+	}
+	p.line("%s", text)
+}
+
 // item writes one line of a list, with continuation lines set in.
 func (p *page) item(lines ...string) {
 	for i, l := range nonEmpty(lines...) {
-		if i == 0 {
-			p.line("- %s", l)
-		} else {
-			p.line("  %s", l)
+		lead := "- "
+		if i > 0 {
+			lead = "  "
 		}
+		if !p.markdown {
+			l = wrap(l, textWidth-2, "\n  ")
+		}
+		p.line("%s%s", lead, l)
 	}
+}
+
+// textWidth is where sentences are broken for a terminal or a mail. Tables keep their width.
+const textWidth = 110
+
+// wrap breaks a text between words into lines of at most width characters, joined by sep.
+func wrap(text string, width int, sep string) string {
+	var b strings.Builder
+	used := 0
+	for _, word := range strings.Split(text, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case b.Len() == 0:
+		case used+1+n > width:
+			b.WriteString(sep)
+			used = 0
+		default:
+			b.WriteByte(' ')
+			used++
+		}
+		b.WriteString(word)
+		used += n
+	}
+	return b.String()
 }
 
 // Run writes the whole report of a run: the sweep, the pool, the settings, and what the data cannot carry.
@@ -108,7 +145,7 @@ func (p *page) curve(c capacity.Capacity) {
 	p.line("")
 	p.line("Chosen: pool size %d, the smallest not seen to be 5 %% below the best (%d).", c.Chosen, c.Best)
 	if f := c.Fit; f != nil {
-		p.line("Law: λ %s/s, σ %.4g (%.4g to %.4g), κ %.4g (%.4g to %.4g); knee at %s (%s to %s), latency-first at %s%s; worst miss %s.",
+		p.para("Law: λ %s/s, σ %.4g (%.4g to %.4g), κ %.4g (%.4g to %.4g); knee at %s (%s to %s), latency-first at %s%s; worst miss %s.",
 			Rate(f.Model.Lambda), f.Model.Sigma, f.Sigma.Low, f.Sigma.High, f.Model.Kappa, f.Kappa.Low, f.Kappa.High,
 			knee(f.Knee), knee(f.KneeInterval.Low), knee(f.KneeInterval.High), knee(f.Power), peak(f), Percent(f.WorstError))
 	}
@@ -200,22 +237,18 @@ func zeroDash(n int) string {
 
 func (p *page) settings(s advisor.Settings) {
 	p.title("settings")
-	t := Table{Header: []string{"setting ", "now", "proposed", "takes ", "how ", "why "}}
+	t := Table{Header: []string{"setting ", "now", "proposed", "takes ", "how ", "confidence "}}
 	for _, x := range s.Proposals {
-		t.Add(x.Name, x.Current, x.Proposed, x.Apply, string(x.Method), x.Reason)
+		t.Add(x.Name, x.Current, x.Proposed, x.Apply, string(x.Method), x.Confidence)
 	}
 	if len(t.Rows) == 0 {
 		p.line("Nothing to change: no figure of this run and no fact asks for another value.")
 	}
 	p.table(t)
 	if len(s.Proposals) > 0 {
-		p.line("\nEvidence")
+		p.line("\nWhy")
 		for _, x := range s.Proposals {
-			var in []string
-			for _, i := range x.Inputs {
-				in = append(in, i.Name+" "+i.Value)
-			}
-			p.item(fmt.Sprintf("%s (%s, confidence %s): %s", x.Name, x.Method, x.Confidence, strings.Join(nonEmpty(strings.Join(in, "; "), x.Source), "; source: ")), lift(x.Lift))
+			p.item(x.Name+": "+x.Reason, evidence(x), lift(x.Lift), "source: "+x.Source)
 		}
 	}
 	p.budget(s.Budget)
@@ -231,6 +264,18 @@ func (p *page) settings(s advisor.Settings) {
 			p.item(n.Text, n.Hint)
 		}
 	}
+}
+
+// evidence is what a proposal was computed from, and where each figure was found.
+func evidence(x advisor.Proposal) string {
+	var in []string
+	for _, i := range x.Inputs {
+		in = append(in, i.Name+" "+i.Value)
+	}
+	if len(in) == 0 {
+		return ""
+	}
+	return "from: " + strings.Join(in, "; ")
 }
 
 func lift(text string) string {
