@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/jsonschema-go/jsonschema"
+
 	"pgfit/advisor"
+	"pgfit/workload/rundoc"
 )
 
 // pgfit runs a command in this process and returns its exit code and streams.
@@ -44,6 +48,7 @@ func TestOwnServer(t *testing.T) {
 	if got := fmt.Sprint(h.confFiles()); got != fmt.Sprint(files) {
 		t.Error("a configuration file changed before anybody applied the patch")
 	}
+	checkSchema(t, filepath.Join(out, "run.json"))
 	proposals, shadowed := readAdvice(t, out)
 	if len(proposals) == 0 {
 		t.Fatalf("no proposals on a server that was made to need some\n%s", stdout)
@@ -70,6 +75,24 @@ func TestOwnServer(t *testing.T) {
 	h.start()
 	if got := h.checksum(); got != before {
 		t.Errorf("the user's table changed: %s, was %s", got, before)
+	}
+}
+
+// checkSchema holds a run document against the published schema.
+func checkSchema(t *testing.T, path string) {
+	t.Helper()
+	var schema jsonschema.Schema
+	var doc any
+	data, err := os.ReadFile(path)
+	if err := errors.Join(err, json.Unmarshal([]byte(rundoc.Schema), &schema), json.Unmarshal(data, &doc)); err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := schema.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resolved.Validate(doc); err != nil {
+		t.Errorf("%s: %v", path, err)
 	}
 }
 

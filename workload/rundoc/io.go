@@ -2,6 +2,7 @@ package rundoc
 
 import (
 	"bytes"
+	_ "embed" // for Schema
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,3 +86,8 @@ func Write(w io.Writer, d *Document) error {
 	_, err = w.Write(append(data, '\n'))
 	return err
 }
+
+// Schema is the JSON schema (draft 2020-12) of the documents that Write writes.
+//
+//go:embed schema.json
+var Schema string
