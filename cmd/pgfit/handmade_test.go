@@ -175,10 +175,25 @@ func (h *handmade) checksum() string {
 	return h.text("SELECT md5(string_agg(id || text, ',' ORDER BY id)) FROM precious")
 }
 
-// schemas counts what pgfit must not leave behind.
+// leftovers counts what pgfit must not leave behind. A backend whose client is gone needs a moment to notice: sessions are
+// counted until there are none, for ten seconds at the most.
 func (h *handmade) leftovers() string {
-	return h.text("SELECT count(*)::text FROM pg_namespace WHERE nspname LIKE 'pgfit%'") + " schemas, " +
-		h.text("SELECT count(*)::text FROM pg_stat_activity WHERE application_name LIKE 'pgfit%'") + " sessions"
+	h.t.Helper()
+	deadline := time.After(10 * time.Second)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		sessions := h.text("SELECT count(*)::text FROM pg_stat_activity WHERE application_name LIKE 'pgfit%'")
+		late := false
+		select {
+		case <-deadline:
+			late = true
+		case <-again.C:
+		}
+		if sessions == "0" || late {
+			return h.text("SELECT count(*)::text FROM pg_namespace WHERE nspname LIKE 'pgfit%'") + " schemas, " + sessions + " sessions"
+		}
+	}
 }
 
 // confFiles reads every configuration file, for a comparison byte by byte.
