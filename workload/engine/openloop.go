@@ -30,7 +30,7 @@ const most = 2000
 
 // openLoop hands arrivals to callers at their times. An arrival that finds every caller busy waits in the queue and is
 // served late; nothing is skipped.
-func (v *visit) openLoop(ctx context.Context) error {
+func (v *portableVisit) openLoop(ctx context.Context) error {
 	queue := make(chan time.Duration, 1<<16)
 	var wg sync.WaitGroup
 	callers := v.load.Callers
@@ -46,7 +46,7 @@ func (v *visit) openLoop(ctx context.Context) error {
 		}
 		wg.Go(func() {
 			for intended := range queue {
-				if v.over() {
+				if v.over(v.since()) {
 					if v.win.holds(intended) {
 						c.rec.mu.Lock()
 						c.rec.unserved++
@@ -54,7 +54,7 @@ func (v *visit) openLoop(ctx context.Context) error {
 					}
 					continue
 				}
-				c.one(ctx, intended, intended)
+				v.one(ctx, c, intended, intended)
 			}
 		})
 	}
@@ -67,8 +67,8 @@ func (v *visit) openLoop(ctx context.Context) error {
 }
 
 // feed puts intended start times into the queue when they are due.
-func (v *visit) feed(ctx context.Context, queue chan<- time.Duration) {
-	a := arrivals{rng: rand.New(rand.NewPCG(v.e.cfg.Seed, v.e.seed.Add(1))), gap: 1 / v.load.Rate, uniform: v.load.Uniform}
+func (v *portableVisit) feed(ctx context.Context, queue chan<- time.Duration) {
+	a := v.arrivals()
 	for at := a.next(); at < v.win.until && !v.stop.Load(); at = a.next() {
 		if wait := at - v.since(); wait > 0 {
 			v.sleep(ctx, wait)

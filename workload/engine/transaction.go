@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -14,11 +13,11 @@ import (
 
 // transaction runs a script to its end, again after a serialization failure or a deadlock, and leaves the connection out
 // of any transaction.
-func (c *caller) transaction(ctx context.Context, pc *conn, o *outcome) error {
+func (v *portableVisit) transaction(ctx context.Context, c *caller, pc *conn, o *outcome) error {
 	s := c.client.Session(o.op)
 	s.Begin()
 	for {
-		err := c.steps(ctx, pc, s, o.op)
+		err := v.steps(ctx, pc, s, o.op)
 		if err == nil {
 			return nil
 		}
@@ -31,7 +30,7 @@ func (c *caller) transaction(ctx context.Context, pc *conn, o *outcome) error {
 			}
 		}
 		code := sqlState(err)
-		if (code != "40001" && code != "40P01") || o.tries >= c.v.e.cfg.MaxTries || c.v.stop.Load() {
+		if (code != "40001" && code != "40P01") || o.tries >= v.e.cfg.MaxTries || v.stop.Load() {
 			return err
 		}
 		o.tries++
@@ -40,7 +39,7 @@ func (c *caller) transaction(ctx context.Context, pc *conn, o *outcome) error {
 }
 
 // steps does what the session says until the script ends.
-func (c *caller) steps(ctx context.Context, pc *conn, s *script.Session, op int) error {
+func (v *portableVisit) steps(ctx context.Context, pc *conn, s *script.Session, op int) error {
 	var pipe *pipeline
 	defer func() { pipe.abandon() }()
 	for {
@@ -51,13 +50,13 @@ func (c *caller) steps(ctx context.Context, pc *conn, s *script.Session, op int)
 		switch st.Kind {
 		case script.Done:
 			if pc.pg.TxStatus() != 'I' {
-				return errors.New("the script ended inside a transaction: COMMIT or END is missing")
+				return errOpenTransaction
 			}
 			return nil
 		case script.Sleep:
-			c.v.sleep(ctx, st.Duration)
+			v.sleep(ctx, st.Duration)
 		case script.StartPipeline:
-			pipe = startPipeline(ctx, pc, c.v.e.cfg.Protocol)
+			pipe = startPipeline(ctx, pc, v.e.cfg.Protocol)
 		case script.SyncPipeline:
 			pipe.sync()
 		case script.EndPipeline:
@@ -65,9 +64,9 @@ func (c *caller) steps(ctx context.Context, pc *conn, s *script.Session, op int)
 			pipe = nil
 		case script.Query:
 			if pipe != nil {
-				pipe.send(st, pc.names, op)
+				pipe.send(st, v.e.names[op][st.Stmt.Index])
 			} else {
-				err = c.query(ctx, pc, s, st, op)
+				err = v.query(ctx, pc, s, st, op)
 			}
 		}
 		if err != nil {
@@ -80,15 +79,15 @@ func (c *caller) steps(ctx context.Context, pc *conn, s *script.Session, op int)
 }
 
 // query sends one statement and waits for its result.
-func (c *caller) query(ctx context.Context, pc *conn, s *script.Session, st script.Step, op int) error {
+func (v *portableVisit) query(ctx context.Context, pc *conn, s *script.Session, st script.Step, op int) error {
 	var rr *pgconn.ResultReader
-	switch c.v.e.cfg.Protocol {
+	switch v.e.cfg.Protocol {
 	case Simple:
 		return simple(ctx, pc, s, st)
 	case Extended:
 		rr = pc.pg.ExecParams(ctx, st.Stmt.SQL, st.Params, nil, nil, nil)
 	default:
-		rr = pc.pg.ExecPrepared(ctx, pc.names[op][st.Stmt.Index], st.Params, nil, nil)
+		rr = pc.pg.ExecPrepared(ctx, v.e.names[op][st.Stmt.Index], st.Params, nil, nil)
 	}
 	return take(s, st, rr)
 }
@@ -145,9 +144,9 @@ func startPipeline(ctx context.Context, pc *conn, protocol Protocol) *pipeline {
 	return &pipeline{p: pc.pg.StartPipeline(ctx), prepared: protocol == Prepared}
 }
 
-func (p *pipeline) send(st script.Step, names [][]string, op int) {
+func (p *pipeline) send(st script.Step, name string) {
 	if p.prepared {
-		p.p.SendQueryPrepared(names[op][st.Stmt.Index], cloneParams(st.Params), nil, nil)
+		p.p.SendQueryPrepared(name, cloneParams(st.Params), nil, nil)
 		return
 	}
 	p.p.SendQueryParams(st.Stmt.SQL, cloneParams(st.Params), nil, nil, nil)
@@ -182,22 +181,4 @@ func (p *pipeline) abandon() {
 	if p != nil {
 		_ = p.p.Close()
 	}
-}
-
-// mend replaces a lost connection, with a pause that doubles up to a second, until the visit is over.
-func (v *visit) mend(ctx context.Context, pc *conn) *conn {
-	if !pc.pg.IsClosed() {
-		return pc
-	}
-	for pause := 10 * time.Millisecond; !v.over() && ctx.Err() == nil; pause = min(2*pause, time.Second) {
-		fresh, err := v.e.connect(ctx)
-		if err == nil {
-			v.reconn.Add(1)
-			*pc = *fresh
-			return pc
-		}
-		v.sleep(ctx, pause)
-	}
-	pc.dead = true
-	return pc
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"runtime"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -37,7 +36,7 @@ func (v *visit) watch(ctx context.Context) func(*Result) {
 		}
 		res.Elapsed = max(0, ended-v.win.from)
 		if res.Elapsed > 0 {
-			res.CPUShare = res.CPU.Seconds() / res.Elapsed.Seconds() / float64(runtime.GOMAXPROCS(0))
+			res.CPUShare = res.CPU.Seconds() / res.Elapsed.Seconds() / float64(v.threads)
 			res.MeanBusy *= float64(v.win.until-v.win.from) / float64(res.Elapsed)
 		}
 		res.LagP99 = time.Duration(v.lag.hist.ValueAtQuantile(99)) * time.Microsecond
@@ -118,7 +117,7 @@ func (v *visit) progress(now, span time.Duration, storm *stormWatch) {
 			first = "no message"
 		}
 		v.storm.Store(&first)
-		v.stop.Store(true)
+		v.halt()
 	}
 	if v.load.Progress != nil {
 		q := func(p float64) time.Duration { return time.Duration(hist.ValueAtQuantile(p)) * time.Microsecond }
