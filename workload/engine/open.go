@@ -2,12 +2,19 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 )
+
+// ErrCopyIn says that a script cannot be run, since a statement of it waits for data.
+var ErrCopyIn = errors.New("COPY FROM STDIN wants data that a script cannot give")
+
+var copyIn = regexp.MustCompile(`(?is)^\s*COPY\b[^;]*\bFROM\s+STDIN\b`)
 
 // Open connects once, to see what is there, and chooses protocol and driver.
 func Open(ctx context.Context, cfg Config) (Engine, error) {
@@ -23,6 +30,11 @@ func Open(ctx context.Context, cfg Config) (Engine, error) {
 	}
 	for _, w := range cfg.Scripts {
 		b.scripts = append(b.scripts, w.Script)
+		for _, st := range w.Script.Stmts {
+			if copyIn.MatchString(st.SQL) {
+				return nil, fmt.Errorf("%s: %w: %.80s", w.Script.Name, ErrCopyIn, st.SQL)
+			}
+		}
 	}
 	b.nameStatements()
 	if err := b.lookForPooler(ctx); err != nil {

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -80,58 +79,77 @@ func (v *portableVisit) steps(ctx context.Context, pc *conn, s *script.Session, 
 
 // query sends one statement and waits for its result.
 func (v *portableVisit) query(ctx context.Context, pc *conn, s *script.Session, st script.Step, op int) error {
-	var rr *pgconn.ResultReader
+	var r result
 	switch v.e.cfg.Protocol {
 	case Simple:
 		return simple(ctx, pc, s, st)
 	case Extended:
-		rr = pc.pg.ExecParams(ctx, st.Stmt.SQL, st.Params, nil, nil, nil)
+		r = take(st, pc.pg.ExecParams(ctx, st.Stmt.SQL, st.Params, nil, nil, nil))
 	default:
-		rr = pc.pg.ExecPrepared(ctx, v.e.names[op][st.Stmt.Index], st.Params, nil, nil)
+		r = take(st, pc.pg.ExecPrepared(ctx, v.e.names[op][st.Stmt.Index], st.Params, nil, nil))
 	}
-	return take(s, st, rr)
+	return r.give(s, st, true)
 }
 
-// take reads a result to its end and hands \gset and \aset their rows.
-func take(s *script.Session, st script.Step, rr *pgconn.ResultReader) error {
-	if !st.Stmt.Gset && !st.Stmt.Aset {
-		for rr.NextRow() {
-		}
-		_, err := rr.Close()
-		return err
-	}
-	var last [][]byte
-	rows := 0
+// result is what \gset and \aset want of a result: its number of rows and the last one.
+type result struct {
+	n     int
+	names []string
+	row   [][]byte
+	err   error
+}
+
+// take reads a result to its end.
+func take(st script.Step, rr *pgconn.ResultReader) (r result) {
 	for rr.NextRow() {
-		rows++
-		last = last[:0]
+		if !st.Stmt.Gset && !st.Stmt.Aset {
+			continue
+		}
+		r.n++
+		r.row = r.row[:0]
 		for _, v := range rr.Values() {
-			last = append(last, slices.Clone(v))
+			r.row = append(r.row, slices.Clone(v))
 		}
 	}
-	var names []string
-	for _, f := range rr.FieldDescriptions() {
-		names = append(names, f.Name)
+	if r.n > 0 {
+		for _, f := range rr.FieldDescriptions() {
+			r.names = append(r.names, f.Name)
+		}
 	}
-	if _, err := rr.Close(); err != nil {
-		return err
-	}
+	_, r.err = rr.Close()
+	return r
+}
+
+// give hands the row over: \aset takes one of each result, \gset that of the last result, which has to be the only one.
+func (r result) give(s *script.Session, st script.Step, last bool) error {
+	times := 0
 	switch {
-	case rows == 0 && st.Stmt.Aset:
-		return nil
-	case rows != 1 && st.Stmt.Gset:
-		return fmt.Errorf("line %d: \\gset wants one row, the statement gave %d", st.Line, rows)
+	case r.err != nil:
+		return r.err
+	case st.Stmt.Aset:
+		times = min(r.n, 1)
+	case st.Stmt.Gset && last:
+		times = min(r.n, 2) // the session refuses the second one
 	}
-	return s.Row(names, last)
+	for range times {
+		if err := s.Row(r.names, r.row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func simple(ctx context.Context, pc *conn, s *script.Session, st script.Step) error {
 	mr := pc.pg.Exec(ctx, string(s.Simple(nil, st.Stmt)))
+	var r result
 	var err error
-	for mr.NextResult() {
-		err = errors.Join(err, take(s, st, mr.ResultReader()))
+	for first := true; mr.NextResult(); first = false {
+		if !first {
+			err = errors.Join(err, r.give(s, st, false))
+		}
+		r = take(st, mr.ResultReader())
 	}
-	return errors.Join(err, mr.Close())
+	return errors.Join(mr.Close(), err, r.give(s, st, true))
 }
 
 // pipeline is a run of statements sent without waiting.
