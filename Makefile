@@ -24,7 +24,7 @@ lint:                       ## gofmt, vet, staticcheck
 
 bench:                      ## the load engine against pgbench, in alternating pairs
 	.ci/need server
-	PGFIT_BENCH=1 $(GO) test -count=1 -timeout 60m -run '^$$' -bench . ./workload/engine
+	PGFIT_BENCH=1 $(GO) test -count=1 -timeout 120m -v -run TestAgainstPgbench ./workload/engine ./workload/load
 
 clean:                      ## what the targets above left here
 	rm -rf bin pgfit-out
