@@ -3,13 +3,16 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -99,8 +102,12 @@ func Check(ctx context.Context, conn *pgx.Conn) (exists bool, err error) {
 	return true, nil
 }
 
-// Fill creates and loads a data set at a scale, with a few connections at once where that pays. progress, where given,
-// is called with rows done and rows in all, from several goroutines.
+// loaders is how many tables are filled at once. COPY FREEZE wants a table to itself, made in the same transaction; that
+// spares VACUUM the writing of every page once more, which cost more than a second connection on the same table gained.
+const loaders = 2
+
+// Fill creates and loads a data set at a scale, a few tables at once. progress, where given, is called with rows done and
+// rows in all, from several goroutines.
 func (d *Data) Fill(ctx context.Context, cfg *pgx.ConnConfig, ds scenario.Dataset, scale int64, seed uint64, progress func(done, total int64)) error {
 	start := time.Now()
 	rows := ds.Rows(scale)
@@ -113,27 +120,63 @@ func (d *Data) Fill(ctx context.Context, cfg *pgx.ConnConfig, ds scenario.Datase
 			progress(v, total.Load())
 		}
 	}
-	for i, t := range ds.Tables {
-		if _, err := d.conn.Exec(ctx, createSQL(t)); err != nil {
-			return fmt.Errorf("creating table %s: %w", t.Name, err)
-		}
-		if err := fillTable(ctx, cfg, t, rows, seed+uint64(i)<<32, step); err != nil {
-			return fmt.Errorf("loading table %s: %w", t.Name, err)
-		}
-		for _, sql := range t.After {
-			sql = strings.NewReplacer(":rows", strconv.FormatInt(rows[t.Name], 10), ":next", strconv.FormatInt(rows[t.Name]+1, 10)).Replace(sql)
-			if _, err := d.conn.Exec(ctx, sql); err != nil {
-				return fmt.Errorf("finishing table %s: %w", t.Name, err)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	free := make(chan struct{}, loaders)
+	for i, t := range largestFirst(ds.Tables, rows) {
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			if err := fillTable(ctx, cfg, t, rows, seed+uint64(i)<<32, step); err != nil {
+				cancel(err) // the first one counts
 			}
-		}
-		if _, err := d.conn.Exec(ctx, "VACUUM (ANALYZE) "+Schema+"."+t.Name); err != nil {
-			return fmt.Errorf("analyzing table %s: %w", t.Name, err)
-		}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for _, t := range ds.Tables {
 		d.Rows[t.Name] = rows[t.Name]
 	}
 	d.Scale[ds.Name] = scale
 	d.Elapsed += time.Since(start)
 	return d.measure(ctx)
+}
+
+// largestFirst orders tables so that no large one is left alone at the end.
+func largestFirst(tables []scenario.Table, rows map[string]int64) []scenario.Table {
+	return slices.SortedStableFunc(slices.Values(tables), func(a, b scenario.Table) int { return cmp.Compare(rows[b.Name], rows[a.Name]) })
+}
+
+// fillTable makes one table with all that belongs to it, on a connection of its own.
+func fillTable(ctx context.Context, cfg *pgx.ConnConfig, t scenario.Table, rows map[string]int64, seed uint64, step func(int64)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("loading table %s: %w", t.Name, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, "BEGIN; "+createSQL(t)); err != nil {
+		return fmt.Errorf("creating table %s: %w", t.Name, err)
+	}
+	n := rows[t.Name]
+	if _, err := conn.PgConn().CopyFrom(ctx, newCopyReader(t, rows, 1, n, seed, step), copySQL(t)); err != nil {
+		return fmt.Errorf("loading table %s: %w", t.Name, err)
+	}
+	counts := strings.NewReplacer(":rows", strconv.FormatInt(n, 10), ":next", strconv.FormatInt(n+1, 10))
+	for _, sql := range append([]string{"COMMIT"}, t.After...) {
+		if _, err := conn.Exec(ctx, counts.Replace(sql)); err != nil {
+			return fmt.Errorf("finishing table %s: %w", t.Name, err)
+		}
+	}
+	if _, err := conn.Exec(ctx, "VACUUM (ANALYZE) "+Schema+"."+t.Name); err != nil {
+		return fmt.Errorf("analyzing table %s: %w", t.Name, err)
+	}
+	return nil
 }
 
 func createSQL(t scenario.Table) string {
@@ -152,53 +195,12 @@ func createSQL(t scenario.Table) string {
 	return b.String()
 }
 
-// loaders is how many connections fill one table: COPY into one table scales to a few before WAL and extension lock it.
-const loaders = 2
-
-func fillTable(ctx context.Context, cfg *pgx.ConnConfig, t scenario.Table, rows map[string]int64, seed uint64, step func(int64)) error {
-	n := rows[t.Name]
-	if n == 0 {
-		return nil
-	}
-	parts := int64(loaders)
-	if n < 50_000 {
-		parts = 1
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	errs := make(chan error, parts)
-	for p := range parts {
-		from, to := n*p/parts+1, n*(p+1)/parts
-		go func() {
-			err := copyRange(ctx, cfg, t, rows, from, to, seed, step)
-			if err != nil {
-				cancel()
-			}
-			errs <- err
-		}()
-	}
-	var first error
-	for range parts {
-		if err := <-errs; err != nil && (first == nil || errors.Is(first, context.Canceled)) {
-			first = err
-		}
-	}
-	return first
-}
-
-func copyRange(ctx context.Context, cfg *pgx.ConnConfig, t scenario.Table, rows map[string]int64, from, to int64, seed uint64, step func(int64)) error {
-	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
+func copySQL(t scenario.Table) string {
 	names := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		names[i] = c.Name
 	}
-	sql := fmt.Sprintf("COPY %s.%s (%s) FROM STDIN WITH (FORMAT binary)", Schema, t.Name, strings.Join(names, ", "))
-	_, err = conn.PgConn().CopyFrom(ctx, newCopyReader(t, rows, from, to, seed, step), sql)
-	return err
+	return fmt.Sprintf("COPY %s.%s (%s) FROM STDIN WITH (FORMAT binary, FREEZE)", Schema, t.Name, strings.Join(names, ", "))
 }
 
 func (d *Data) measure(ctx context.Context) error {
