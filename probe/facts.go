@@ -83,21 +83,33 @@ type Host struct {
 	Hypervisor     Fact[string] `json:"hypervisor"` // kvm, vmware, xen, ...; Absent on bare metal
 	Container      Fact[string] `json:"container"`  // docker, kubernetes, lxc, ...
 	Cloud          Fact[string] `json:"cloud"`      // aws, gcp, azure
+	InstanceType   Fact[string] `json:"instance_type,omitzero"`
 	Memory         Memory       `json:"memory"`
 	CPU            CPU          `json:"cpu"`
 	NUMANodes      Fact[int]    `json:"numa_nodes"`
+	NUMANodeBytes  []int64      `json:"numa_node_bytes,omitempty"` // of each node, where there are several
+	ZoneReclaim    Fact[int]    `json:"zone_reclaim_mode,omitzero"`
+	NUMABalancing  Fact[int]    `json:"numa_balancing,omitzero"`
 	HugePageBytes  Fact[int64]  `json:"huge_page_bytes"`
 	HugePagesTotal Fact[int64]  `json:"huge_pages_total"`
 	HugePagesFree  Fact[int64]  `json:"huge_pages_free"`
+	HugePagesRsvd  Fact[int64]  `json:"huge_pages_reserved,omitzero"`
 	// HugeTLBLimit is the cgroup's own limit for huge pages, in bytes.
 	HugeTLBLimit    Fact[int64]  `json:"huge_tlb_limit_bytes"`
 	THP             Fact[string] `json:"transparent_huge_pages"` // always, madvise, never
+	THPShmem        Fact[string] `json:"transparent_huge_pages_shmem,omitzero"`
 	Overcommit      Fact[int]    `json:"overcommit_memory"`
 	OvercommitRatio Fact[int]    `json:"overcommit_ratio"`
 	Swappiness      Fact[int]    `json:"swappiness"`
 	DirtyBytes      Fact[int64]  `json:"dirty_bytes"`            // effective, ratio already applied to MemAvailable
 	DirtyBgBytes    Fact[int64]  `json:"dirty_background_bytes"` // the same for the background threshold
 	IOUringDisabled Fact[int]    `json:"io_uring_disabled"`      // kernel.io_uring_disabled, 0 = allowed
+	Seccomp         Fact[bool]   `json:"seccomp,omitzero"`       // a filter on the server's system calls, which may block io_uring
+	SHMMax          Fact[int64]  `json:"shmmax_bytes,omitzero"`
+	Semaphores      Fact[string] `json:"semaphores,omitzero"` // kernel.sem
+	AIOMax          Fact[int64]  `json:"aio_max_nr,omitzero"`
+	OpenFiles       Fact[int64]  `json:"open_files_limit,omitzero"`          // of the server's process
+	LockedMemory    Fact[int64]  `json:"locked_memory_limit_bytes,omitzero"` // the same
 }
 
 // Memory in bytes. Budget is what the server may use: the smallest of Total and every cgroup limit up the tree.
@@ -106,9 +118,10 @@ type Memory struct {
 	Available  Fact[int64] `json:"available_bytes"`
 	SwapTotal  Fact[int64] `json:"swap_total_bytes"`
 	CommitMax  Fact[int64] `json:"commit_limit_bytes"`
+	Committed  Fact[int64] `json:"committed_bytes,omitzero"`
 	CgroupMax  Fact[int64] `json:"cgroup_max_bytes"`
 	CgroupHigh Fact[int64] `json:"cgroup_high_bytes"`
-	SwapMax    Fact[int64] `json:"cgroup_swap_max_bytes"`
+	SwapMax    Fact[int64] `json:"cgroup_swap_max_bytes"` // version 1: memory and swap together
 	Budget     Fact[int64] `json:"budget_bytes"`
 }
 
@@ -116,10 +129,13 @@ type Memory struct {
 type CPU struct {
 	Model     string        `json:"model,omitempty"`
 	Online    Fact[int]     `json:"online"`
-	Allowed   Fact[int]     `json:"allowed"` // affinity and cpuset
+	Affinity  Fact[int]     `json:"affinity,omitzero"`
+	CPUSet    Fact[int]     `json:"cpuset,omitzero"`
+	Allowed   Fact[int]     `json:"allowed"` // online, in the affinity and in the cpuset
 	Cores     Fact[int]     `json:"cores"`   // distinct physical cores among the allowed; a hint only in a guest
 	Quota     Fact[float64] `json:"quota"`   // CPUs, from cpu.max or cfs_quota
 	Effective Fact[float64] `json:"effective"`
+	Governor  Fact[string]  `json:"governor,omitzero"`
 }
 
 // Class of a storage device.
@@ -151,6 +167,8 @@ type Storage struct {
 	Total      Fact[int64] `json:"total_bytes"`
 	Free       Fact[int64] `json:"free_bytes"`
 	Bench      *DiskBench  `json:"bench,omitempty"`
+
+	root string // leads from here to the server's file system, "" where they are the same
 }
 
 // Disk is one block device.
@@ -163,6 +181,15 @@ type Disk struct {
 	QueueTags   Fact[int] `json:"queue_tags"`
 	WriteCache  string    `json:"write_cache,omitempty"`
 	SizeBytes   int64     `json:"size_bytes,omitempty"`
+
+	Driver        string    `json:"driver,omitempty"`    // of the kernel, such as virtio_blk
+	Transport     string    `json:"transport,omitempty"` // pcie, tcp, fc, iscsi, vmbus
+	RPM           Fact[int] `json:"rpm,omitzero"`        // as an ATA disk says
+	NrRequests    Fact[int] `json:"nr_requests,omitzero"`
+	FUA           Fact[int] `json:"fua,omitzero"`
+	DAX           Fact[int] `json:"dax,omitzero"`
+	LogicalBlock  Fact[int] `json:"logical_block_bytes,omitzero"`
+	PhysicalBlock Fact[int] `json:"physical_block_bytes,omitzero"`
 }
 
 // DiskBench is what the storage did in pgfit's own measurement. Latencies in seconds, rates in bytes per second.
@@ -226,6 +253,8 @@ type Server struct {
 	RoleSettings     []RoleSetting `json:"role_settings,omitempty"` // ALTER ROLE / ALTER DATABASE ... SET
 	RTTSeconds       float64       `json:"rtt_seconds,omitempty"`   // median of "select 1"
 	ActiveSessions   Fact[float64] `json:"mean_active_sessions"`    // from pg_stat_database's active time, 14+
+	// HugePagesNeeded is the number of huge pages of the default size that the server's shared memory takes.
+	HugePagesNeeded Fact[int64] `json:"huge_pages_needed,omitzero"`
 }
 
 // Major is 15 for 15.18.
