@@ -51,7 +51,7 @@ type Env struct {
 }
 
 // RealEnv is this machine.
-func RealEnv() Env { return Env{Files: Dir(""), MountID: mountID, Usage: usage, Self: "self"} }
+func RealEnv() Env { return Env{Files: Dir(""), MountID: mountID, Usage: Usage, Self: "self"} }
 
 // text reads a small file without the blanks around it. The state says why there is none.
 func (e Env) text(name string) (string, State) {

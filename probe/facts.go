@@ -207,6 +207,16 @@ type DiskBench struct {
 	Spread         float64     `json:"spread"` // largest (max-min)/median over rounds
 	Noisy          bool        `json:"noisy"`
 	ElapsedSeconds float64     `json:"elapsed_seconds"`
+
+	Dir             string  `json:"directory,omitempty"` // where the file was
+	Rounds          int     `json:"rounds,omitempty"`    // interleaved; every figure is of its best round
+	SeqRead128kRate float64 `json:"buffered_sequential_128kb_read_bytes_per_second,omitempty"`
+	// FirstP50 and SecondP50 are the medians of the same 8 kB blocks read twice at depth 1: a second time that is much
+	// faster means a cache below the kernel.
+	FirstP50    float64 `json:"first_read_p50_seconds,omitempty"`
+	SecondP50   float64 `json:"second_read_p50_seconds,omitempty"`
+	CachedBelow bool    `json:"cached_below,omitempty"`
+	IdleShare   float64 `json:"cpu_idle_share,omitempty"` // just before
 }
 
 // DepthRate is random 8 kB reads at one queue depth.

@@ -75,3 +75,10 @@ func mountID(dir string) (string, bool) {
 	}
 	return "", false
 }
+
+// SameMount tells whether two directories of this machine lie on one mount; known is false where the kernel does not say.
+func SameMount(a, b string) (same, known bool) {
+	x, ok := mountID(a)
+	y, ok2 := mountID(b)
+	return x == y, ok && ok2
+}

@@ -131,3 +131,11 @@ func (e Env) btrfs(s *Storage, m mount, depth int) {
 	}
 	s.Evidence = []string{"the members of the btrfs file system were not found"}
 }
+
+// HostPath is the directory by this machine's name for it: the server's own may lie in a container.
+func (s Storage) HostPath() string {
+	if s.Path == "" {
+		return ""
+	}
+	return s.root + s.Path
+}
