@@ -67,6 +67,8 @@ func (o Options) withServer(ctx context.Context, conn *pgx.Conn, f *Facts) (err 
 	e, pid := o.Env, at.pid
 	if same, ok := f.SameHost.Get(); !ok || !same {
 		if !o.ServerFiles {
+			f.Host.Memory.Budget = inferRAM(f.Server.Service.Value, f.Server.Settings)
+			f.Host.CPU.Effective = inferCPUs(f.Server.Service.Value, f.Server.Settings)
 			return nil
 		}
 		e, pid = sqlEnv(ctx, conn), "self"
@@ -79,6 +81,10 @@ func (o Options) withServer(ctx context.Context, conn *pgx.Conn, f *Facts) (err 
 		f.Host.Arch = archOf(f.Server.Build)
 	}
 	f.Storage = e.readStorage(e.places(ctx, conn, f.Server, at.root), pid, at.root)
+	if kind, ok := f.Host.Container.Get(); ok && f.Server.Service.Value == "self-managed" {
+		f.Server.Service = Is("container", f.Host.Container.Source)
+		f.Server.Service.Note = kind
+	}
 	f.Server.HugePagesNeeded = e.hugePagesNeeded(f.Server, f.Host, pid)
 	return nil
 }

@@ -237,7 +237,7 @@ type Server struct {
 	Build            string        `json:"build,omitempty"`
 	SystemIdentifier string        `json:"system_identifier,omitempty"` // a 64-bit number does not survive JSON as one
 	Scratch          bool          `json:"scratch,omitempty"`           // pgfit started it
-	Service          Fact[string]  `json:"service"`                     // self-managed, rds, aurora, cloudsql, alloydb, azure, neon, supabase, patroni, cnpg
+	Service          Fact[string]  `json:"service"`                     // self-managed, rds, aurora, cloudsql, alloydb, azure, neon, supabase, patroni, cnpg, container
 	Pooler           Fact[string]  `json:"pooler"`                      // pgbouncer, or Absent
 	Database         string        `json:"database"`
 	User             string        `json:"user"`
@@ -265,6 +265,11 @@ type Server struct {
 	ActiveSessions   Fact[float64] `json:"mean_active_sessions"`    // from pg_stat_database's active time, 14+
 	// HugePagesNeeded is the number of huge pages of the default size that the server's shared memory takes.
 	HugePagesNeeded Fact[int64] `json:"huge_pages_needed,omitzero"`
+	Replicas        []Replica   `json:"replicas,omitempty"`
+	Slots           Fact[int]   `json:"replication_slots,omitzero"`
+	StatementCalls  Fact[int64] `json:"statement_calls,omitzero"` // of pg_stat_statements, Absent where it is not created
+	Statements      []Statement `json:"statements,omitempty"`     // at most 20, by total time
+	Unseen          []Unseen    `json:"unseen,omitempty"`
 }
 
 // Major is 15 for 15.18.
@@ -283,6 +288,34 @@ type ConnCount struct {
 	Application string `json:"application"`
 	State       string `json:"state"`
 	Count       int    `json:"count"`
+}
+
+// Replica is one row of pg_stat_replication.
+type Replica struct {
+	Application string  `json:"application"`
+	State       string  `json:"state"`
+	SyncState   string  `json:"sync_state"` // async, potential, sync, quorum
+	LagSeconds  float64 `json:"replay_lag_seconds"`
+}
+
+// Statement is one row of pg_stat_statements. Text is empty for what is no query.
+type Statement struct {
+	ID           string  `json:"queryid"`
+	Text         string  `json:"text,omitempty"`
+	Calls        int64   `json:"calls"`
+	TotalSeconds float64 `json:"total_seconds"`
+	MeanSeconds  float64 `json:"mean_seconds"`
+	Rows         int64   `json:"rows"`
+	BlksHit      int64   `json:"shared_blks_hit"`
+	BlksRead     int64   `json:"shared_blks_read"`
+	TempWritten  int64   `json:"temp_blks_written"`
+	WALBytes     int64   `json:"wal_bytes"`
+}
+
+// Unseen is something that the role may not see, and the grant that would show it.
+type Unseen struct {
+	What  string `json:"what"`
+	Grant string `json:"grant"`
 }
 
 // FileSetting is one row of pg_file_settings.

@@ -78,8 +78,12 @@ func benchTable(w io.Writer, b probe.DiskBench, markdown bool) error {
 	if err := t.Render(w, markdown); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "sequential read %s/s, buffered in 8 kB %s/s, sequential write %s/s; fdatasync of 8 kB p50 %s, p99 %s\n",
-		Size(int64(b.SeqReadRate)), Size(int64(b.SeqRead8kRate)), Size(int64(b.SeqWriteRate)), Seconds(b.FdatasyncP50), Seconds(b.FdatasyncP99))
+	buffered := Size(int64(b.SeqRead8kRate)) + "/s in 8 kB"
+	if b.SeqRead128kRate > 0 {
+		buffered += ", " + Size(int64(b.SeqRead128kRate)) + "/s in 128 kB"
+	}
+	fmt.Fprintf(w, "sequential read %s/s, through the cache %s; sequential write %s/s\nfdatasync of 8 kB mean %s, p50 %s, p99 %s\n",
+		Size(int64(b.SeqReadRate)), buffered, Size(int64(b.SeqWriteRate)), Seconds(b.FdatasyncMean), Seconds(b.FdatasyncP50), Seconds(b.FdatasyncP99))
 	how := "direct I/O"
 	if !b.Direct {
 		how = "buffered I/O: no direct I/O on this file system"

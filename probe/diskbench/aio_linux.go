@@ -14,18 +14,18 @@ import (
 
 // iocb and event are the kernel's own layouts (include/uapi/linux/aio_abi.h, little-endian).
 type iocb struct {
-	data     uint64
-	key      uint32
-	rwFlags  uint32
-	opcode   uint16
-	priority int16
-	fd       uint32
-	buf      uint64
-	bytes    uint64
-	offset   int64
-	_        uint64
-	flags    uint32
-	eventFD  uint32
+	data   uint64
+	_      uint32 // key
+	_      uint32 // rw_flags
+	opcode uint16
+	_      int16 // priority
+	fd     uint32
+	buf    uint64
+	bytes  uint64
+	offset int64
+	_      uint64
+	_      uint32 // flags
+	_      uint32 // eventfd
 }
 
 type event struct {
