@@ -86,7 +86,9 @@ func asSuperuser(t *testing.T, f probe.Facts, b cluster.Binaries, dir string) {
 	if !slices.Contains(v.Extensions, "pg_stat_statements") || !slices.Contains(v.Available, "plpgsql") || len(v.Unseen) > 0 {
 		t.Errorf("extensions %v, available %d, unseen %v", v.Extensions, len(v.Available), v.Unseen)
 	}
-	if !slices.ContainsFunc(v.Statements, func(x probe.Statement) bool { return strings.HasPrefix(x.Text, "SELECT count(*) FROM t") && x.Calls == 1 }) {
+	if !slices.ContainsFunc(v.Statements, func(x probe.Statement) bool {
+		return strings.HasPrefix(x.Text, "SELECT count(*) FROM t") && x.Calls == 1
+	}) {
 		t.Errorf("statements %+v", v.Statements)
 	}
 	if all := fmt.Sprintf("%+v", f); strings.Contains(all, "canary-secret") {
@@ -95,7 +97,9 @@ func asSuperuser(t *testing.T, f probe.Facts, b cluster.Binaries, dir string) {
 	if len(v.FileErrors) != 0 && v.FileErrors[0].Error != "setting could not be applied" || len(v.FileLines) == 0 {
 		t.Errorf("file errors %+v, lines %d", v.FileErrors, len(v.FileLines))
 	}
-	if !slices.ContainsFunc(v.RoleSettings, func(x probe.RoleSetting) bool { return x.Role == "plain" && x.Name == "statement_timeout" && x.Value == "7s" }) {
+	if !slices.ContainsFunc(v.RoleSettings, func(x probe.RoleSetting) bool {
+		return x.Role == "plain" && x.Name == "statement_timeout" && x.Value == "7s"
+	}) {
 		t.Errorf("role settings %+v", v.RoleSettings)
 	}
 	if n, ok := v.HugePagesNeeded.Get(); !ok || n < 8 || n > 4000 {
