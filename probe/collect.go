@@ -2,10 +2,7 @@ package probe
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -77,6 +74,10 @@ func (o Options) withServer(ctx context.Context, conn *pgx.Conn, f *Facts) (err 
 		f.Server.DataDirectory = Is(at.dir, procFile(pid, "cwd"))
 	}
 	f.Host = e.readHost(pid)
+	if o.ServerFiles && f.Host.Memory.Total.State == Denied {
+		f.Warnings = append(f.Warnings, Warning{Code: "server-files", Text: "--server-files: the role " + f.Server.User + " may not read files of the server's host",
+			Hint: "GRANT pg_read_server_files TO " + pgx.Identifier{f.Server.User}.Sanitize() + ", or use pgfit probe --out on the host"})
+	}
 	if e.Usage == nil { // read through the server
 		f.Host.Arch = archOf(f.Server.Build)
 	}
@@ -154,30 +155,4 @@ func (f Facts) Missing() []string {
 		out = append(out, "--cpus")
 	}
 	return out
-}
-
-// HostFile is this host's part of the facts, for use elsewhere.
-func (f Facts) HostFile() HostFile {
-	return HostFile{SchemaVersion: hostFileVersion, Host: f.Host, Storage: f.Storage}
-}
-
-const hostFileVersion = 1
-
-// ErrHostFile is wrapped by every refusal of ReadHostFile.
-var ErrHostFile = errors.New("no host facts of pgfit")
-
-// ReadHostFile reads what HostFile wrote on the database host.
-func ReadHostFile(r io.Reader) (*HostFile, error) {
-	h := new(HostFile)
-	dec := json.NewDecoder(io.LimitReader(r, 16<<20))
-	if err := dec.Decode(h); err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrHostFile, err)
-	}
-	switch {
-	case h.SchemaVersion < 1 || h.Host.OS == "":
-		return nil, fmt.Errorf("%w: schema_version and host are missing", ErrHostFile)
-	case h.SchemaVersion > hostFileVersion:
-		return nil, fmt.Errorf("%w: schema_version %d is newer than this pgfit's %d", ErrHostFile, h.SchemaVersion, hostFileVersion)
-	}
-	return h, nil
 }

@@ -22,7 +22,8 @@ const (
 	Unknown     State = ""            // nobody looked
 )
 
-// Fact is one value with its state and where it came from. Value means something only in states Known and Given.
+// Fact is one value with its state and where it came from. Value means something only in states Known and Given; in JSON a
+// value of 0, "" or false is left out, and the state says that it is one.
 type Fact[T any] struct {
 	Value  T      `json:"value,omitzero"`
 	State  State  `json:"state"`
@@ -334,11 +335,4 @@ type RoleSetting struct {
 	Database string `json:"database,omitempty"`
 	Name     string `json:"name"`
 	Value    string `json:"value"`
-}
-
-// HostFile is what `pgfit probe --out host.json` writes on the database host and `--host-facts` reads elsewhere.
-type HostFile struct {
-	SchemaVersion int       `json:"schema_version"`
-	Host          Host      `json:"host"`
-	Storage       []Storage `json:"storage"`
 }

@@ -25,11 +25,15 @@ func (e Env) readHost(pid string) Host {
 	return h
 }
 
-// readings are the lines of /proc/meminfo in bytes; counts, which have no unit, as they are.
+// readings are the lines of /proc/meminfo in bytes; counts, which have no unit, as they are. They are nil where the file may
+// not be read.
 type readings map[string]int64
 
 func (e Env) meminfo() (readings, State) {
 	s, state := e.text("/proc/meminfo")
+	if state != Known {
+		return nil, state
+	}
 	return parseMeminfo(s), state
 }
 
@@ -56,6 +60,9 @@ func parseMeminfo(s string) readings {
 func (r readings) fact(name string) Fact[int64] {
 	if v, ok := r[name]; ok {
 		return Is(v, "/proc/meminfo")
+	}
+	if r == nil {
+		return Fact[int64]{State: Denied, Source: "/proc/meminfo"}
 	}
 	return Fact[int64]{State: Absent, Source: "/proc/meminfo"}
 }

@@ -10,7 +10,7 @@ func (e Env) memory(pid string, info readings) Memory {
 	total := int64(math.MaxInt64)
 	if v, ok := m.Total.Get(); ok && v > 0 {
 		total = v
-	} else if m.Total.State == Known || len(info) == 0 {
+	} else if m.Total.State == Known || info != nil && len(info) == 0 {
 		m.Total.State, m.Total.Value = Implausible, 0
 	}
 	e.memoryLimits(&m, pid, total)

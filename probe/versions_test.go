@@ -41,6 +41,7 @@ func TestEveryVersionProbed(t *testing.T) {
 		}
 		t.Logf("probing took %v", time.Since(begun).Round(time.Millisecond))
 		asSuperuser(t, f, b, s.Dir)
+		throughSQL(t, s, f)
 		asPlain(t, s, f)
 		brokenFile(t, s)
 	})
@@ -134,6 +135,35 @@ func asPlain(t *testing.T, s *pgtest.Server, all probe.Facts) {
 	}
 	if v := after.Server; len(v.Unseen) > 0 || !v.ConfigFile.OK() || len(v.Settings) != len(all.Server.Settings) || len(v.FileLines) == 0 {
 		t.Errorf("after the grants: unseen %v, config_file %v, %d of %d settings, %d lines", v.Unseen, v.ConfigFile.State, len(v.Settings), len(all.Server.Settings), len(v.FileLines))
+	}
+}
+
+// throughSQL: the server's host read through the server says what the host itself says, as a superuser and by COPY alone.
+func throughSQL(t *testing.T, s *pgtest.Server, here probe.Facts) {
+	t.Helper()
+	elsewhere := probe.Options{ServerFiles: true, Env: probe.Env{Files: probe.Dir(t.TempDir()), Self: "self"}}
+	s.Exec(t, "postgres", "CREATE ROLE reader LOGIN", "GRANT pg_read_server_files TO reader", "CREATE ROLE nobody LOGIN")
+	for _, role := range []string{"postgres", "reader"} {
+		f, err := probe.Collect(context.Background(), as(t, s, role), elsewhere)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, ok := f.SameHost.Get(); ok && same {
+			t.Errorf("%s: an empty machine has the server", role)
+		}
+		if f.Host.Memory.Total != here.Host.Memory.Total || f.Host.CPU.Effective.Value != here.Host.CPU.Effective.Value || f.Host.OS != "linux" {
+			t.Errorf("%s: memory %+v, CPUs %+v; here %+v, %+v", role, f.Host.Memory.Total, f.Host.CPU.Effective, here.Host.Memory.Total, here.Host.CPU.Effective)
+		}
+		if role == "postgres" && (len(f.Storage) == 0 || f.Storage[0].Class != here.Storage[0].Class || f.Storage[0].FSType != here.Storage[0].FSType || len(f.Storage[0].Leaves) != len(here.Storage[0].Leaves)) {
+			t.Errorf("storage %+v; here %+v", f.Storage, here.Storage)
+		}
+	}
+	f, err := probe.Collect(context.Background(), as(t, s, "nobody"), elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Host.Memory.Total.State != probe.Denied || f.Host.Memory.Budget.OK() || !warned(f, "server-files") {
+		t.Errorf("a plain role reads files: %+v, warnings %+v", f.Host.Memory.Total, f.Warnings)
 	}
 }
 

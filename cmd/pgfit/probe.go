@@ -88,7 +88,7 @@ func (o *probeOptions) run(ctx context.Context, a *app, args []string) (err erro
 	if o.format == "json" {
 		enc := json.NewEncoder(a.stdout)
 		enc.SetIndent("", " ")
-		return enc.Encode(facts)
+		return enc.Encode(facts.Document())
 	}
 	return report.Probe(a.stdout, facts, o.format == "markdown")
 }
