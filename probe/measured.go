@@ -14,6 +14,7 @@ const (
 	networkRead  = 3e-3   // up to: network or SATA flash, or a loaded disk; above: a rotating one
 	volatileSync = 40e-6  // below: what is called safe lies in memory
 	bareDiskSync = 2e-3   // a rotating disk alone cannot be faster: it waits for the platter
+	writeback    = 5.0    // seconds of writing that may wait in the kernel's cache
 )
 
 // Measured puts what was measured into the facts. It says what the latencies are like and lets the class as it is: the
@@ -47,6 +48,10 @@ func (f *Facts) Measured(b *DiskBench) {
 	}
 	if !b.Direct {
 		warn("no-direct-io", "this file system has no direct I/O: the figures include the kernel's cache", "")
+	}
+	if limit, ok := f.Host.DirtyBgBytes.Get(); ok && b.SeqWriteRate > 0 && float64(limit) > writeback*b.SeqWriteRate {
+		warn("dirty-limit", fmt.Sprintf("the kernel collects up to %d MB of written data before it begins to write them, more than this disk takes in %.0f s", limit>>20, writeback),
+			fmt.Sprintf("vm.dirty_background_bytes = %d, so that a checkpoint's fsync does not wait for all of it", int64(b.SeqWriteRate)/2>>20<<20))
 	}
 	if s.Class == Network {
 		warn("credits", "network disks often have a burst that a short measurement sees and their lasting rate is lower", "look up the volume's lasting rate")
