@@ -37,12 +37,11 @@ type HostFile struct {
 	Kind          string    `json:"kind"`
 	Host          Host      `json:"host"`
 	Storage       []Storage `json:"storage"`
-	Warnings      []Warning `json:"warnings,omitempty"`
 }
 
 // HostFile is this host's part of the facts, for use elsewhere.
 func (f Facts) HostFile() HostFile {
-	return HostFile{SchemaVersion: SchemaVersion, Kind: Kind, Host: f.Host, Storage: f.Storage, Warnings: doubts(Facts{Host: f.Host, Storage: f.Storage})}
+	return HostFile{SchemaVersion: SchemaVersion, Kind: Kind, Host: f.Host, Storage: f.Storage}
 }
 
 // ErrHostFile is wrapped by every refusal of ReadHostFile.

@@ -205,7 +205,7 @@ type DiskBench struct {
 	FdatasyncP50   float64     `json:"fdatasync_p50_seconds"`
 	FdatasyncP99   float64     `json:"fdatasync_p99_seconds"`
 	FdatasyncMean  float64     `json:"fdatasync_mean_seconds"`
-	Spread         float64     `json:"spread"` // largest (max-min)/median over rounds
+	Spread         float64     `json:"spread"` // largest (max-min)/max over rounds
 	Noisy          bool        `json:"noisy"`
 	ElapsedSeconds float64     `json:"elapsed_seconds"`
 

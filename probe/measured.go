@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,44 +18,56 @@ const (
 	writeback    = 5.0    // seconds of writing that may wait in the kernel's cache
 )
 
-// Measured puts what was measured into the facts. It says what the latencies are like and lets the class as it is: the
-// figures themselves are what settings are derived from.
-func (f *Facts) Measured(b *DiskBench) {
-	if len(f.Storage) == 0 || b == nil || len(b.Random) == 0 {
+// Measured puts what was measured of one of the directories into the facts. It says what the latencies are like and lets
+// the class as it is: the figures themselves are what settings are derived from.
+func (f *Facts) Measured(role string, b *DiskBench) {
+	for i := range f.Storage {
+		s := &f.Storage[i]
+		if s.Role != role || b == nil {
+			continue
+		}
+		s.Bench = b
+		if len(b.Random) > 0 {
+			s.Evidence = append(s.Evidence, b.alike())
+		}
+		f.Warnings = slices.DeleteFunc(f.Warnings, func(w Warning) bool { return w.Code == "unknown-medium" && strings.Contains(w.Text, " "+role+" ") })
+		w := warnList(f.Warnings)
+		w.measured(*f, *s)
+		f.Warnings = w
+	}
+}
+
+// measured doubts figures that no disk alone can have, or that a short measurement cannot tell.
+func (w *warnList) measured(f Facts, s Storage) {
+	b := s.Bench
+	if b == nil {
 		return
 	}
-	s := &f.Storage[0]
-	s.Bench = b
-	s.Evidence = append(s.Evidence, b.alike())
-	f.Warnings = slices.DeleteFunc(f.Warnings, func(w Warning) bool { return w.Code == "unknown-medium" })
-	warn := func(code, text, hint string) {
-		f.Warnings = append(f.Warnings, Warning{Code: code, Text: text, Hint: hint})
-	}
 	if b.FdatasyncP50 > 0 && b.FdatasyncP50 < volatileSync {
-		warn("volatile-cache", fmt.Sprintf("fdatasync takes %s: what the disk calls safe lies in a cache or in memory", micros(b.FdatasyncP50)),
+		w.add("volatile-cache", fmt.Sprintf("fdatasync takes %s: what the disk of %s calls safe lies in a cache or in memory", micros(b.FdatasyncP50), s.Role),
 			"make sure that the cache survives a power failure, or commits can be lost")
 	}
 	for _, d := range s.Leaves {
-		if d.Rotational.Value == 1 && b.FdatasyncP50 > 0 && b.FdatasyncP50 < bareDiskSync && s.Class == HDD {
-			warn("not-a-bare-disk", fmt.Sprintf("%s says that it rotates and makes 8 kB safe in %s: there is a cache in between", d.Name, micros(b.FdatasyncP50)), "make sure that it survives a power failure")
+		if s.Class == HDD && d.Rotational.Value == 1 && b.FdatasyncP50 > 0 && b.FdatasyncP50 < bareDiskSync {
+			w.add("not-a-bare-disk", fmt.Sprintf("%s says that it rotates and makes 8 kB safe in %s: there is a cache in between", d.Name, micros(b.FdatasyncP50)), "make sure that it survives a power failure")
 		}
 	}
 	if b.CachedBelow {
-		warn("cached-below", fmt.Sprintf("the same blocks came in %s the second time and %s the first: something below the kernel caches them", micros(b.SecondP50), micros(b.FirstP50)),
+		w.add("cached-below", fmt.Sprintf("the same blocks came in %s the second time and %s the first: something below the kernel caches them", micros(b.SecondP50), micros(b.FirstP50)),
 			"the disk itself is slower than these figures say")
 	}
 	if b.Noisy {
-		warn("noisy-disk", "the machine was busy while the disk was measured", "take the figures as a lower bound, or measure again when it is quiet")
+		w.add("noisy-disk", "the machine was busy while the disk was measured", "take the figures as a lower bound, or measure again when it is quiet")
 	}
 	if !b.Direct {
-		warn("no-direct-io", "this file system has no direct I/O: the figures include the kernel's cache", "")
+		w.add("no-direct-io", "the file system of "+s.Role+" has no direct I/O: the figures include the kernel's cache", "")
 	}
 	if limit, ok := f.Host.DirtyBgBytes.Get(); ok && b.SeqWriteRate > 0 && float64(limit) > writeback*b.SeqWriteRate {
-		warn("dirty-limit", fmt.Sprintf("the kernel collects up to %d MB of written data before it begins to write them, more than this disk takes in %.0f s", limit>>20, writeback),
+		w.add("dirty-limit", fmt.Sprintf("the kernel collects up to %d MB of written data before it begins to write them, more than the disk of %s takes in %.0f s", limit>>20, s.Role, writeback),
 			fmt.Sprintf("vm.dirty_background_bytes = %d, so that a checkpoint's fsync does not wait for all of it", int64(b.SeqWriteRate)/2>>20<<20))
 	}
 	if s.Class == Network {
-		warn("credits", "network disks often have a burst that a short measurement sees and their lasting rate is lower", "look up the volume's lasting rate")
+		w.add("credits", "network disks often have a burst that a short measurement sees, and their lasting rate is lower", "look up the volume's lasting rate")
 	}
 }
 

@@ -28,11 +28,11 @@ func TestMeasured(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			b := quiet
 			b.Random = slices.Clone(quiet.Random)
-			f := Facts{Storage: []Storage{{Role: "data_directory", Class: tc.class, Leaves: []Disk{{Name: "vda", Rotational: Is(1, "test")}}}}, Warnings: []Warning{{Code: "unknown-medium"}}}
+			f := Facts{Storage: []Storage{{Role: "data_directory", Class: tc.class, Leaves: []Disk{{Name: "vda", Rotational: Is(1, "test")}}}}, Warnings: []Warning{{Code: "unknown-medium", Text: "what data_directory lies on"}}}
 			if tc.edit != nil {
 				tc.edit(&b, &f)
 			}
-			f.Measured(&b)
+			f.Measured("data_directory", &b)
 			var codes []string
 			for _, w := range f.Warnings {
 				codes = append(codes, w.Code)

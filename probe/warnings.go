@@ -13,6 +13,7 @@ func doubts(f Facts) []Warning {
 	w.memory(f)
 	for _, s := range f.Storage {
 		w.storage(s)
+		w.measured(f, s)
 	}
 	return w
 }

@@ -153,6 +153,9 @@ func storageTable(s probe.Storage) *Table {
 
 func benchTable(w io.Writer, b probe.DiskBench, markdown bool) error {
 	fmt.Fprintln(w)
+	if len(b.Random) == 0 {
+		return benchNotes(w, b, fmt.Sprintf("sequential write %s/s", Size(int64(b.SeqWriteRate))))
+	}
 	t := Table{Header: []string{"8 kB random reads, depth", "IOPS", "from", "to", "mean ms", "p50 ms", "p99 ms"}}
 	for _, d := range b.Random {
 		t.Add(strconv.Itoa(d.Depth), Rate(d.IOPS), Rate(d.Min), Rate(d.Max), Millis(d.Mean), Millis(d.P50), Millis(d.P99))
@@ -164,8 +167,12 @@ func benchTable(w io.Writer, b probe.DiskBench, markdown bool) error {
 	if b.SeqRead128kRate > 0 {
 		buffered += ", " + Size(int64(b.SeqRead128kRate)) + "/s in 128 kB"
 	}
-	fmt.Fprintf(w, "sequential read %s/s, through the cache %s; sequential write %s/s\nfdatasync of 8 kB mean %s, p50 %s, p99 %s\n",
-		Size(int64(b.SeqReadRate)), buffered, Size(int64(b.SeqWriteRate)), Seconds(b.FdatasyncMean), Seconds(b.FdatasyncP50), Seconds(b.FdatasyncP99))
+	return benchNotes(w, b, fmt.Sprintf("sequential read %s/s, through the cache %s; sequential write %s/s", Size(int64(b.SeqReadRate)), buffered, Size(int64(b.SeqWriteRate))))
+}
+
+// benchNotes says the rates and how they were measured.
+func benchNotes(w io.Writer, b probe.DiskBench, rates string) error {
+	fmt.Fprintf(w, "%s\nfdatasync of 8 kB mean %s, p50 %s, p99 %s\n", rates, Seconds(b.FdatasyncMean), Seconds(b.FdatasyncP50), Seconds(b.FdatasyncP99))
 	how := "direct I/O"
 	if !b.Direct {
 		how = "buffered I/O: no direct I/O on this file system"

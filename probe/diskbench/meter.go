@@ -55,7 +55,8 @@ func (r result) quantile(q float64) float64 {
 // meter takes the rounds.
 type meter struct {
 	f    *file
-	step time.Duration // one measurement of eleven in a round
+	end  time.Time // of everything
+	left int       // measurements still to come
 	rng  *rand.Rand
 
 	random                     [6][]result
@@ -65,16 +66,55 @@ type meter struct {
 	lastBuffered, lastSequence int64
 }
 
-// round measures everything once, in the same order: what drifts meets every kind alike.
-func (m *meter) round(ctx context.Context) error {
+// shortest is the time that a measurement gets even when those before it took too long.
+const shortest = 30 * time.Millisecond
+
+// step is how long the next measurement may take: its share of what is left, so that one that dragged on shortens the
+// others and not the whole.
+func (m *meter) step() time.Duration {
+	share := time.Until(m.end) / time.Duration(max(1, m.left))
+	m.left--
+	return max(share, shortest)
+}
+
+// measure takes the rounds, of everything or of writes alone.
+func (m *meter) measure(ctx context.Context, writes bool, b *probe.DiskBench) error {
+	for range rounds {
+		if !writes {
+			if err := m.reads(ctx); err != nil {
+				return err
+			}
+		}
+		rate, err := m.writes(ctx)
+		if err != nil {
+			return err
+		}
+		m.seqWrite = append(m.seqWrite, rate)
+		sync, err := m.f.syncs(ctx, m.step())
+		if err != nil {
+			return err
+		}
+		m.fdatasync = append(m.fdatasync, sync)
+		b.Rounds++
+	}
+	if writes {
+		return nil
+	}
+	return m.again(ctx, b)
+}
+
+// reads measures every kind once, in the same order: what drifts meets every kind alike.
+func (m *meter) reads(ctx context.Context) error {
 	for i, depth := range depths {
-		r, err := m.f.run(ctx, task{block: page, depth: depth, next: m.anywhere(page), warmup: m.step / 5, length: m.step * 4 / 5})
+		step := m.step()
+		r, err := m.f.run(ctx, task{block: page, depth: depth, next: m.anywhere(page), warmup: step / 5, length: step * 4 / 5})
 		if err != nil {
 			return err
 		}
 		m.random[i] = append(m.random[i], r)
 	}
-	r, err := m.f.run(ctx, task{block: large, depth: 4, next: m.onwards(large), warmup: m.step / 5, length: m.step * 4 / 5})
+	step := m.step()
+	r, err := m.f.run(ctx, task{block: large, depth: 4, next: m.onwards(large), warmup: step / 5, length: step * 4 / 5})
 	if err != nil {
 		return err
 	}
@@ -89,14 +129,7 @@ func (m *meter) round(ctx context.Context) error {
 		}
 		*kind.to = append(*kind.to, rate)
 	}
-	rate, err := m.writes(ctx)
-	if err != nil {
-		return err
-	}
-	m.seqWrite = append(m.seqWrite, rate)
-	sync, err := m.f.syncs(ctx, m.step)
-	m.fdatasync = append(m.fdatasync, sync)
-	return err
+	return nil
 }
 
 // anywhere draws blocks at random.
@@ -120,8 +153,8 @@ func (m *meter) onwards(block int) func() int64 {
 func (m *meter) buffered(ctx context.Context, block int) (float64, error) {
 	forget(m.f.cached)
 	buf := make([]byte, block)
-	begun, bytes := time.Now(), 0
-	for time.Since(begun) < m.step {
+	begun, bytes, step := time.Now(), 0, m.step()
+	for time.Since(begun) < step {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
@@ -141,7 +174,7 @@ func (m *meter) buffered(ctx context.Context, block int) (float64, error) {
 // writes overwrites the file in large requests, four at a time, and counts the time until they are safe.
 func (m *meter) writes(ctx context.Context) (float64, error) {
 	begun := time.Now()
-	r, err := m.f.run(ctx, task{write: true, block: large, depth: 4, next: m.onwards(large), length: m.step * 4 / 5})
+	r, err := m.f.run(ctx, task{write: true, block: large, depth: 4, next: m.onwards(large), length: m.step() * 4 / 5})
 	if err != nil {
 		return 0, err
 	}
@@ -181,12 +214,12 @@ const cachedGain = 0.30
 func (m *meter) again(ctx context.Context, b *probe.DiskBench) error {
 	var seen []int64
 	draw := m.anywhere(page)
-	first, err := m.f.run(ctx, task{block: page, depth: 1, length: m.step, next: func() int64 { seen = append(seen, draw()); return seen[len(seen)-1] }})
+	first, err := m.f.run(ctx, task{block: page, depth: 1, length: m.step(), next: func() int64 { seen = append(seen, draw()); return seen[len(seen)-1] }})
 	if err != nil {
 		return err
 	}
 	i := -1
-	second, err := m.f.run(ctx, task{block: page, depth: 1, length: m.step, most: first.count, next: func() int64 { i++; return seen[i%len(seen)] }})
+	second, err := m.f.run(ctx, task{block: page, depth: 1, length: 2 * m.step(), most: first.count, next: func() int64 { i++; return seen[i%len(seen)] }})
 	if err != nil {
 		return err
 	}
@@ -200,6 +233,9 @@ func (m *meter) fill(b *probe.DiskBench) {
 	b.FileBytes, b.Direct, b.Method = m.f.size, m.f.bypass, method(m.f)
 	for i, depth := range depths {
 		rs := m.random[i]
+		if len(rs) == 0 {
+			continue
+		}
 		best := slices.MaxFunc(rs, func(x, y result) int { return sign(x.rate() - y.rate()) })
 		d := probe.DepthRate{Depth: depth, IOPS: best.rate(), Mean: best.mean(), P50: best.quantile(0.5), P99: best.quantile(0.99), Max: best.rate()}
 		d.Min = slices.MinFunc(rs, func(x, y result) int { return sign(x.rate() - y.rate()) }).rate()
@@ -210,6 +246,9 @@ func (m *meter) fill(b *probe.DiskBench) {
 		rates []float64
 		to    *float64
 	}{{m.seqRead, &b.SeqReadRate}, {m.seqWrite, &b.SeqWriteRate}, {m.buffered8, &b.SeqRead8kRate}, {m.buffered128, &b.SeqRead128kRate}} {
+		if len(kind.rates) == 0 {
+			continue
+		}
 		*kind.to = slices.Max(kind.rates)
 		b.Spread = max(b.Spread, apart(slices.Min(kind.rates), *kind.to))
 	}
