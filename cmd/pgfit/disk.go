@@ -65,6 +65,6 @@ func (a *app) measureDisk(ctx context.Context, f *probe.Facts, s probe.Storage, 
 
 func (a *app) noDisk(f *probe.Facts, err error) error {
 	a.say("%s", err)
-	f.Warnings = append(f.Warnings, probe.Warning{Code: "disk-not-measured", Text: err.Error(), Hint: "pgfit probe --disk-bench on the database host measures it"})
+	f.Warnings = append(f.Warnings, probe.Warning{Code: "disk-not-measured", Text: err.Error(), Hint: "pass a --probe-dir on the same mount that pgfit may write to, or run pgfit probe --disk-bench --out host.json on the database host"})
 	return nil
 }
