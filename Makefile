@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.version=$(VERSION)
 BUDGET  ?= 3m
 
-.PHONY: run test build lint bench clean
+.PHONY: run test test-versions build lint bench bench-disk clean
 
 run: build                  ## the main job on a scratch server: measure, advise, leave the files in pgfit-out (exit 5 is a result too)
 	.ci/need server
@@ -13,6 +13,14 @@ run: build                  ## the main job on a scratch server: measure, advise
 test:                       ## every test, against real servers
 	.ci/need server patch git pgbouncer
 	$(GO) test -count=1 -timeout 20m ./...
+
+# where server binaries of every version are kept for tests; the user postgres must be able to get there
+PG_VERSIONS ?= $(CURDIR)/.cache/pg-versions
+
+test-versions:              ## what differs between PostgreSQL 13 to 18, against a real server of each
+	.ci/need server
+	.ci/pg-versions/fetch $(PG_VERSIONS)
+	PGFIT_PG_VERSIONS_DIR=$(PG_VERSIONS) $(GO) test -count=1 -timeout 10m -run '^TestEveryVersion' ./...
 
 build:                      ## bin/pgfit
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pgfit ./cmd/pgfit
@@ -25,6 +33,10 @@ lint:                       ## gofmt, vet, staticcheck
 bench:                      ## the load engine against pgbench, in alternating pairs
 	.ci/need server
 	PGFIT_BENCH=1 $(GO) test -count=1 -timeout 120m -v -run TestAgainstPgbench ./workload/engine ./workload/load
+
+bench-disk:                 ## the disk measurement against fio and pg_test_fsync, by turns on one file
+	.ci/need server fio
+	PGFIT_BENCH=1 $(GO) test -count=1 -timeout 30m -run '^TestAgainstOthers$$' -v ./probe/diskbench
 
 clean:                      ## what the targets above left here
 	rm -rf bin pgfit-out

@@ -2,10 +2,9 @@ package probe
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -18,42 +17,113 @@ type Options struct {
 	DataDir   string    // where the role may not ask for it
 	HostFacts *HostFile // of a database host elsewhere
 	Scratch   bool      // pgfit started the server
-	Env       Env       // zero: this machine
+	// ServerFiles lets the server itself read /proc and /sys where it is on another machine.
+	ServerFiles bool
+	Env         Env // zero: this machine
 }
 
 // Collect gathers the facts about a server and its machine. With conn nil it looks at this machine alone. A fact that
 // cannot be read is no error: it has a state, and a warning where something can be done.
 func Collect(ctx context.Context, conn *pgx.Conn, o Options) (Facts, error) {
-	if o.Env == (Env{}) {
+	if o.Env.Files == nil {
 		o.Env = RealEnv()
 	}
 	var f Facts
 	if conn == nil {
-		f.SameHost, f.Host = Is(true, "no server was asked"), o.Env.readHost("self")
-		if o.DataDir != "" {
-			f.Storage = o.Env.readStorage(ctx, nil, "self", o.DataDir)
-		}
-		o.apply(&f)
-		f.Warnings = append(f.Warnings, doubts(f)...)
-		return f, nil
-	}
-	var err error
-	if f.Server, f.Warnings, err = ReadServer(ctx, conn); err != nil {
+		o.hostAlone(ctx, &f)
+	} else if err := o.withServer(ctx, conn, &f); err != nil {
 		return f, err
+	}
+	o.apply(&f)
+	f.Warnings = append(f.Warnings, doubts(f)...)
+	return f, nil
+}
+
+func (o Options) hostAlone(ctx context.Context, f *Facts) {
+	f.SameHost, f.Host = Is(true, "no server was asked"), o.Env.readHost(o.Env.Self)
+	if o.DataDir != "" {
+		named := Server{DataDirectory: Fact[string]{Value: o.DataDir, State: Given}}
+		f.Storage = o.Env.readStorage(o.Env.places(ctx, nil, named, ""), o.Env.Self, "")
+	}
+}
+
+func (o Options) withServer(ctx context.Context, conn *pgx.Conn, f *Facts) (err error) {
+	if f.Server, f.Warnings, err = ReadServer(ctx, conn); err != nil {
+		return err
 	}
 	f.Server.Scratch = o.Scratch
 	if o.DataDir != "" {
 		f.Server.DataDirectory = Fact[string]{Value: o.DataDir, State: Given, Source: "--data-directory"}
 	}
-	var pid string
-	f.SameHost, pid = o.Env.sameHost(ctx, conn, f.Server)
-	if same, ok := f.SameHost.Get(); ok && same {
-		f.Host = o.Env.readHost(pid)
-		f.Storage = o.Env.readStorage(ctx, conn, pid, f.Server.DataDirectory.Value)
+	c, err := claimOf(ctx, conn, f.Server)
+	if err != nil {
+		return fmt.Errorf("asking for the server's address: %w", err)
 	}
-	o.apply(&f)
-	f.Warnings = append(f.Warnings, doubts(f)...)
-	return f, nil
+	var at seat
+	f.SameHost, at = o.Env.sameHost(c)
+	e, pid := o.Env, at.pid
+	if same, ok := f.SameHost.Get(); !ok || !same {
+		if !o.ServerFiles {
+			f.Host.Memory.Budget = inferRAM(f.Server.Service.Value, f.Server.Settings)
+			f.Host.CPU.Effective = inferCPUs(f.Server.Service.Value, f.Server.Settings)
+			return nil
+		}
+		e, pid = sqlEnv(ctx, conn), "self"
+	}
+	if !f.Server.DataDirectory.OK() && at.dir != "" {
+		f.Server.DataDirectory = Is(at.dir, procFile(pid, "cwd"))
+	}
+	f.Host = e.readHost(pid)
+	if o.ServerFiles && f.Host.Memory.Total.State == Denied {
+		f.Warnings = append(f.Warnings, Warning{Code: "server-files", Text: "--server-files: the role " + f.Server.User + " may not read files of the server's host",
+			Hint: "GRANT pg_read_server_files TO " + pgx.Identifier{f.Server.User}.Sanitize() + ", or use pgfit probe --out on the host"})
+	}
+	if e.Usage == nil { // read through the server
+		f.Host.Arch = archOf(f.Server.Build)
+	}
+	f.Storage = e.readStorage(e.places(ctx, conn, f.Server, at.root), pid, at.root)
+	if kind, ok := f.Host.Container.Get(); ok && f.Server.Service.Value == "self-managed" {
+		f.Server.Service = Is("container", f.Host.Container.Source)
+		f.Server.Service.Note = kind
+	}
+	f.Server.HugePagesNeeded = e.hugePagesNeeded(f.Server, f.Host, pid)
+	return nil
+}
+
+// archOf is Go's name of the processor that a server was built for.
+func archOf(build string) string {
+	for _, known := range [][2]string{{"x86_64", "amd64"}, {"aarch64", "arm64"}} {
+		if strings.Contains(build, known[0]) {
+			return known[1]
+		}
+	}
+	return ""
+}
+
+// hugePagesNeeded is what vm.nr_hugepages would have to be: the server's own count from 15 on, before that from the most
+// memory that the postmaster has had, as the manual says (Linux Huge Pages).
+func (e Env) hugePagesNeeded(s Server, h Host, pid string) Fact[int64] {
+	if n, ok := s.Settings.Int("shared_memory_size_in_huge_pages"); ok && n > 0 {
+		return Is(n, "shared_memory_size_in_huge_pages")
+	}
+	page, ok := h.HugePageBytes.Get()
+	if !ok || page <= 0 {
+		return Fact[int64]{State: Absent, Source: h.HugePageBytes.Source}
+	}
+	if pid == "" || pid == e.Self { // a session, not the postmaster: 5 % and 64 MB for what is not buffers
+		buffers, _ := s.Settings.Bytes("shared_buffers")
+		f := Is((buffers/20*21+64<<20+page-1)/page, "shared_buffers")
+		f.Note = "an estimate"
+		return f
+	}
+	peak, state := e.field(procFile(pid, "status"), "VmPeak")
+	kb, err := strconv.ParseInt(strings.TrimSuffix(peak, " kB"), 10, 64)
+	if state != Known || err != nil {
+		return Fact[int64]{State: state, Source: procFile(pid, "status")}
+	}
+	f := Is((kb<<10+page-1)/page, procFile(pid, "status"))
+	f.Note = "from VmPeak"
+	return f
 }
 
 // apply puts the user's own facts in the place of those that were read or could not be.
@@ -85,57 +155,4 @@ func (f Facts) Missing() []string {
 		out = append(out, "--cpus")
 	}
 	return out
-}
-
-// doubts are warnings that follow from the facts.
-func doubts(f Facts) []Warning {
-	var out []Warning
-	h := f.Host
-	if h.THP.OK() && h.THP.Value == "always" {
-		out = append(out, Warning{Code: "thp-always", Text: "transparent huge pages are on for everything", Hint: "memory use of backends may grow; madvise is the usual choice for databases"})
-	}
-	if v, ok := h.Overcommit.Get(); ok && v == 0 && h.OS == "linux" && !f.Server.Scratch {
-		out = append(out, Warning{Code: "overcommit", Text: "vm.overcommit_memory is 0: the kernel may kill the server when memory runs out",
-			Hint: "the manual advises vm.overcommit_memory = 2 on a dedicated machine (Linux Memory Overcommit)"})
-	}
-	for _, s := range f.Storage {
-		switch {
-		case s.FSType == "overlay":
-			out = append(out, Warning{Code: "overlay", Text: s.Role + " lies inside a container's own layer", Hint: "put it on a volume: it is slow and is lost with the container"})
-		case s.Class == RAM:
-			out = append(out, Warning{Code: "memory-disk", Text: s.Role + " lies in memory", Hint: "nothing on it survives a restart"})
-		}
-		for _, opt := range s.Options {
-			if opt == "nobarrier" || opt == "barrier=0" {
-				out = append(out, Warning{Code: "nobarrier", Text: s.MountPoint + " is mounted with " + opt, Hint: "a power failure can lose or tear committed data unless the disk's cache is protected"})
-			}
-		}
-	}
-	return out
-}
-
-// HostFile is this host's part of the facts, for use elsewhere.
-func (f Facts) HostFile() HostFile {
-	return HostFile{SchemaVersion: hostFileVersion, Host: f.Host, Storage: f.Storage}
-}
-
-const hostFileVersion = 1
-
-// ErrHostFile is wrapped by every refusal of ReadHostFile.
-var ErrHostFile = errors.New("no host facts of pgfit")
-
-// ReadHostFile reads what HostFile wrote on the database host.
-func ReadHostFile(r io.Reader) (*HostFile, error) {
-	h := new(HostFile)
-	dec := json.NewDecoder(io.LimitReader(r, 16<<20))
-	if err := dec.Decode(h); err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrHostFile, err)
-	}
-	switch {
-	case h.SchemaVersion < 1 || h.Host.OS == "":
-		return nil, fmt.Errorf("%w: schema_version and host are missing", ErrHostFile)
-	case h.SchemaVersion > hostFileVersion:
-		return nil, fmt.Errorf("%w: schema_version %d is newer than this pgfit's %d", ErrHostFile, h.SchemaVersion, hostFileVersion)
-	}
-	return h, nil
 }

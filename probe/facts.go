@@ -22,7 +22,8 @@ const (
 	Unknown     State = ""            // nobody looked
 )
 
-// Fact is one value with its state and where it came from. Value means something only in states Known and Given.
+// Fact is one value with its state and where it came from. Value means something only in states Known and Given; in JSON a
+// value of 0, "" or false is left out, and the state says that it is one.
 type Fact[T any] struct {
 	Value  T      `json:"value,omitzero"`
 	State  State  `json:"state"`
@@ -83,21 +84,33 @@ type Host struct {
 	Hypervisor     Fact[string] `json:"hypervisor"` // kvm, vmware, xen, ...; Absent on bare metal
 	Container      Fact[string] `json:"container"`  // docker, kubernetes, lxc, ...
 	Cloud          Fact[string] `json:"cloud"`      // aws, gcp, azure
+	InstanceType   Fact[string] `json:"instance_type,omitzero"`
 	Memory         Memory       `json:"memory"`
 	CPU            CPU          `json:"cpu"`
 	NUMANodes      Fact[int]    `json:"numa_nodes"`
+	NUMANodeBytes  []int64      `json:"numa_node_bytes,omitempty"` // of each node, where there are several
+	ZoneReclaim    Fact[int]    `json:"zone_reclaim_mode,omitzero"`
+	NUMABalancing  Fact[int]    `json:"numa_balancing,omitzero"`
 	HugePageBytes  Fact[int64]  `json:"huge_page_bytes"`
 	HugePagesTotal Fact[int64]  `json:"huge_pages_total"`
 	HugePagesFree  Fact[int64]  `json:"huge_pages_free"`
+	HugePagesRsvd  Fact[int64]  `json:"huge_pages_reserved,omitzero"`
 	// HugeTLBLimit is the cgroup's own limit for huge pages, in bytes.
 	HugeTLBLimit    Fact[int64]  `json:"huge_tlb_limit_bytes"`
 	THP             Fact[string] `json:"transparent_huge_pages"` // always, madvise, never
+	THPShmem        Fact[string] `json:"transparent_huge_pages_shmem,omitzero"`
 	Overcommit      Fact[int]    `json:"overcommit_memory"`
 	OvercommitRatio Fact[int]    `json:"overcommit_ratio"`
 	Swappiness      Fact[int]    `json:"swappiness"`
 	DirtyBytes      Fact[int64]  `json:"dirty_bytes"`            // effective, ratio already applied to MemAvailable
 	DirtyBgBytes    Fact[int64]  `json:"dirty_background_bytes"` // the same for the background threshold
 	IOUringDisabled Fact[int]    `json:"io_uring_disabled"`      // kernel.io_uring_disabled, 0 = allowed
+	Seccomp         Fact[bool]   `json:"seccomp,omitzero"`       // a filter on the server's system calls, which may block io_uring
+	SHMMax          Fact[int64]  `json:"shmmax_bytes,omitzero"`
+	Semaphores      Fact[string] `json:"semaphores,omitzero"` // kernel.sem
+	AIOMax          Fact[int64]  `json:"aio_max_nr,omitzero"`
+	OpenFiles       Fact[int64]  `json:"open_files_limit,omitzero"`          // of the server's process
+	LockedMemory    Fact[int64]  `json:"locked_memory_limit_bytes,omitzero"` // the same
 }
 
 // Memory in bytes. Budget is what the server may use: the smallest of Total and every cgroup limit up the tree.
@@ -106,9 +119,10 @@ type Memory struct {
 	Available  Fact[int64] `json:"available_bytes"`
 	SwapTotal  Fact[int64] `json:"swap_total_bytes"`
 	CommitMax  Fact[int64] `json:"commit_limit_bytes"`
+	Committed  Fact[int64] `json:"committed_bytes,omitzero"`
 	CgroupMax  Fact[int64] `json:"cgroup_max_bytes"`
 	CgroupHigh Fact[int64] `json:"cgroup_high_bytes"`
-	SwapMax    Fact[int64] `json:"cgroup_swap_max_bytes"`
+	SwapMax    Fact[int64] `json:"cgroup_swap_max_bytes"` // version 1: memory and swap together
 	Budget     Fact[int64] `json:"budget_bytes"`
 }
 
@@ -116,10 +130,13 @@ type Memory struct {
 type CPU struct {
 	Model     string        `json:"model,omitempty"`
 	Online    Fact[int]     `json:"online"`
-	Allowed   Fact[int]     `json:"allowed"` // affinity and cpuset
+	Affinity  Fact[int]     `json:"affinity,omitzero"`
+	CPUSet    Fact[int]     `json:"cpuset,omitzero"`
+	Allowed   Fact[int]     `json:"allowed"` // online, in the affinity and in the cpuset
 	Cores     Fact[int]     `json:"cores"`   // distinct physical cores among the allowed; a hint only in a guest
 	Quota     Fact[float64] `json:"quota"`   // CPUs, from cpu.max or cfs_quota
 	Effective Fact[float64] `json:"effective"`
+	Governor  Fact[string]  `json:"governor,omitzero"`
 }
 
 // Class of a storage device.
@@ -151,6 +168,8 @@ type Storage struct {
 	Total      Fact[int64] `json:"total_bytes"`
 	Free       Fact[int64] `json:"free_bytes"`
 	Bench      *DiskBench  `json:"bench,omitempty"`
+
+	root string // leads from here to the server's file system, "" where they are the same
 }
 
 // Disk is one block device.
@@ -163,6 +182,15 @@ type Disk struct {
 	QueueTags   Fact[int] `json:"queue_tags"`
 	WriteCache  string    `json:"write_cache,omitempty"`
 	SizeBytes   int64     `json:"size_bytes,omitempty"`
+
+	Driver        string    `json:"driver,omitempty"`    // of the kernel, such as virtio_blk
+	Transport     string    `json:"transport,omitempty"` // pcie, tcp, fc, iscsi, vmbus
+	RPM           Fact[int] `json:"rpm,omitzero"`        // as an ATA disk says
+	NrRequests    Fact[int] `json:"nr_requests,omitzero"`
+	FUA           Fact[int] `json:"fua,omitzero"`
+	DAX           Fact[int] `json:"dax,omitzero"`
+	LogicalBlock  Fact[int] `json:"logical_block_bytes,omitzero"`
+	PhysicalBlock Fact[int] `json:"physical_block_bytes,omitzero"`
 }
 
 // DiskBench is what the storage did in pgfit's own measurement. Latencies in seconds, rates in bytes per second.
@@ -177,9 +205,19 @@ type DiskBench struct {
 	FdatasyncP50   float64     `json:"fdatasync_p50_seconds"`
 	FdatasyncP99   float64     `json:"fdatasync_p99_seconds"`
 	FdatasyncMean  float64     `json:"fdatasync_mean_seconds"`
-	Spread         float64     `json:"spread"` // largest (max-min)/median over rounds
+	Spread         float64     `json:"spread"` // largest (max-min)/max over rounds
 	Noisy          bool        `json:"noisy"`
 	ElapsedSeconds float64     `json:"elapsed_seconds"`
+
+	Dir             string  `json:"directory,omitempty"` // where the file was
+	Rounds          int     `json:"rounds,omitempty"`    // interleaved; every figure is of its best round
+	SeqRead128kRate float64 `json:"buffered_sequential_128kb_read_bytes_per_second,omitempty"`
+	// FirstP50 and SecondP50 are the medians of the same 8 kB blocks read twice at depth 1: a second time that is much
+	// faster means a cache below the kernel.
+	FirstP50    float64 `json:"first_read_p50_seconds,omitempty"`
+	SecondP50   float64 `json:"second_read_p50_seconds,omitempty"`
+	CachedBelow bool    `json:"cached_below,omitempty"`
+	IdleShare   float64 `json:"cpu_idle_share,omitempty"` // just before
 }
 
 // DepthRate is random 8 kB reads at one queue depth.
@@ -200,7 +238,7 @@ type Server struct {
 	Build            string        `json:"build,omitempty"`
 	SystemIdentifier string        `json:"system_identifier,omitempty"` // a 64-bit number does not survive JSON as one
 	Scratch          bool          `json:"scratch,omitempty"`           // pgfit started it
-	Service          Fact[string]  `json:"service"`                     // self-managed, rds, aurora, cloudsql, alloydb, azure, neon, supabase, patroni, cnpg
+	Service          Fact[string]  `json:"service"`                     // self-managed, rds, aurora, cloudsql, alloydb, azure, neon, supabase, patroni, cnpg, container
 	Pooler           Fact[string]  `json:"pooler"`                      // pgbouncer, or Absent
 	Database         string        `json:"database"`
 	User             string        `json:"user"`
@@ -226,6 +264,13 @@ type Server struct {
 	RoleSettings     []RoleSetting `json:"role_settings,omitempty"` // ALTER ROLE / ALTER DATABASE ... SET
 	RTTSeconds       float64       `json:"rtt_seconds,omitempty"`   // median of "select 1"
 	ActiveSessions   Fact[float64] `json:"mean_active_sessions"`    // from pg_stat_database's active time, 14+
+	// HugePagesNeeded is the number of huge pages of the default size that the server's shared memory takes.
+	HugePagesNeeded Fact[int64] `json:"huge_pages_needed,omitzero"`
+	Replicas        []Replica   `json:"replicas,omitempty"`
+	Slots           Fact[int]   `json:"replication_slots,omitzero"`
+	StatementCalls  Fact[int64] `json:"statement_calls,omitzero"` // of pg_stat_statements, Absent where it is not created
+	Statements      []Statement `json:"statements,omitempty"`     // at most 20, by total time
+	Unseen          []Unseen    `json:"unseen,omitempty"`
 }
 
 // Major is 15 for 15.18.
@@ -246,6 +291,34 @@ type ConnCount struct {
 	Count       int    `json:"count"`
 }
 
+// Replica is one row of pg_stat_replication.
+type Replica struct {
+	Application string  `json:"application"`
+	State       string  `json:"state"`
+	SyncState   string  `json:"sync_state"` // async, potential, sync, quorum
+	LagSeconds  float64 `json:"replay_lag_seconds"`
+}
+
+// Statement is one row of pg_stat_statements. Text is empty for what is no query.
+type Statement struct {
+	ID           string  `json:"queryid"`
+	Text         string  `json:"text,omitempty"`
+	Calls        int64   `json:"calls"`
+	TotalSeconds float64 `json:"total_seconds"`
+	MeanSeconds  float64 `json:"mean_seconds"`
+	Rows         int64   `json:"rows"`
+	BlksHit      int64   `json:"shared_blks_hit"`
+	BlksRead     int64   `json:"shared_blks_read"`
+	TempWritten  int64   `json:"temp_blks_written"`
+	WALBytes     int64   `json:"wal_bytes"`
+}
+
+// Unseen is something that the role may not see, and the grant that would show it.
+type Unseen struct {
+	What  string `json:"what"`
+	Grant string `json:"grant"`
+}
+
 // FileSetting is one row of pg_file_settings.
 type FileSetting struct {
 	File    string `json:"file"`
@@ -262,11 +335,4 @@ type RoleSetting struct {
 	Database string `json:"database,omitempty"`
 	Name     string `json:"name"`
 	Value    string `json:"value"`
-}
-
-// HostFile is what `pgfit probe --out host.json` writes on the database host and `--host-facts` reads elsewhere.
-type HostFile struct {
-	SchemaVersion int       `json:"schema_version"`
-	Host          Host      `json:"host"`
-	Storage       []Storage `json:"storage"`
 }

@@ -27,8 +27,8 @@ func portableHost(h Host) Host {
 	return h
 }
 
-// usage is the size and the free space, for an ordinary user, of the file system of a path.
-func usage(path string) (total, free Fact[int64]) {
+// Usage is the size and the free space, for an ordinary user, of the file system of a path.
+func Usage(path string) (total, free Fact[int64]) {
 	u, err := disk.Usage(path)
 	if err != nil {
 		return Fact[int64]{State: Denied, Source: "statfs " + path}, Fact[int64]{State: Denied, Source: "statfs " + path}

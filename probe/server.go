@@ -26,10 +26,14 @@ func ReadServer(ctx context.Context, conn *pgx.Conn) (Server, []Warning, error) 
 		return r.s, nil, fmt.Errorf("reading the server's identity: %w", err)
 	}
 	r.places()
+	r.rights()
 	r.sizes()
 	r.sessions()
+	r.replication()
+	r.statements()
 	r.rest()
 	r.files()
+	r.doubts()
 	return r.s, r.warnings, nil
 }
 
@@ -117,38 +121,6 @@ func one[T any](r *serverReader, sql, from string) Fact[T] {
 	return Fact[T]{State: Implausible, Source: from, Note: err.Error()}
 }
 
-func (r *serverReader) sizes() {
-	r.s.DatabaseBytes = one[int64](r, "SELECT pg_database_size(current_database())", "pg_database_size()")
-	r.s.ClusterBytes = one[int64](r, "SELECT sum(pg_database_size(oid))::bigint FROM pg_database WHERE has_database_privilege(oid, 'CONNECT')", "pg_database_size()")
-	rows, err := r.conn.Query(r.ctx, `SELECT n.nspname || '.' || c.relname, pg_total_relation_size(c.oid), greatest(c.reltuples, 0)::bigint, coalesce(s.n_dead_tup, 0)
-		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
-		WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') ORDER BY 2 DESC, 1 LIMIT 20`)
-	if err != nil {
-		return
-	}
-	r.s.Tables, _ = pgx.CollectRows(rows, pgx.RowToStructByPos[Table])
-}
-
-func (r *serverReader) sessions() {
-	rows, err := r.conn.Query(r.ctx, `SELECT coalesce(application_name, ''), coalesce(state, ''), count(*)::int FROM pg_stat_activity
-		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2`)
-	if err == nil {
-		r.s.Connections, _ = pgx.CollectRows(rows, pgx.RowToStructByPos[ConnCount])
-	}
-	for _, c := range r.s.Connections {
-		r.s.InUse += c.Count
-	}
-	r.s.Standbys = one[int](r, "SELECT count(*)::int FROM pg_stat_replication", "pg_stat_replication")
-	r.s.PreparedXacts = one[int](r, "SELECT count(*)::int FROM pg_prepared_xacts", "pg_prepared_xacts")
-	if r.s.Major() >= 14 {
-		r.s.ActiveSessions = one[float64](r, `SELECT (active_time + idle_in_transaction_time) / 1000 / extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time()))
-			FROM pg_stat_database WHERE datname = current_database()`, "pg_stat_database")
-	}
-	if t := one[time.Time](r, "SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()", "pg_stat_database"); t.OK() {
-		r.s.StatsReset = t.Value.UTC()
-	}
-}
-
 func (r *serverReader) rest() {
 	r.s.Extensions = r.names("SELECT extname FROM pg_extension ORDER BY 1")
 	r.s.Available = r.names("SELECT name FROM pg_available_extensions ORDER BY 1")
@@ -181,47 +153,6 @@ func (r *serverReader) names(sql string) []string {
 	return names
 }
 
-// service tells managed services by the settings and roles that only they have.
-func (r *serverReader) service() Fact[string] {
-	for _, name := range r.s.Settings.Names() {
-		for _, kind := range [][2]string{{"rds.", "rds"}, {"alloydb.", "alloydb"}, {"cloudsql.", "cloudsql"}, {"azure.", "azure"}, {"neon.", "neon"}} {
-			if strings.HasPrefix(name, kind[0]) {
-				if kind[1] == "rds" && one[int](r, "SELECT count(*)::int FROM pg_proc WHERE proname = 'aurora_version'", "pg_proc").Value > 0 {
-					return Is("aurora", "function aurora_version")
-				}
-				return Is(kind[1], "setting "+name)
-			}
-		}
-	}
-	roles := r.names("SELECT rolname FROM pg_roles WHERE rolname IN ('rdsadmin', 'cloudsqlsuperuser', 'azure_pg_admin', 'supabase_admin')")
-	for _, role := range roles {
-		return Is(map[string]string{"rdsadmin": "rds", "cloudsqlsuperuser": "cloudsql", "azure_pg_admin": "azure", "supabase_admin": "supabase"}[role], "role "+role)
-	}
-	if file, ok := r.s.ConfigFile.Get(); ok && strings.HasPrefix(file, "/controller/") {
-		return Is("cnpg", "config_file")
-	}
-	if r.s.Settings["max_connections"].Source == "command line" && r.s.Settings.Text("cluster_name") != "" {
-		return Is("patroni", "max_connections on the command line, cluster_name")
-	}
-	return Is("self-managed", "no sign of a service")
-}
-
-// pooler notices a transaction pooler: two transactions that meet different backends.
-func (r *serverReader) pooler() Fact[string] {
-	seen := map[int]bool{}
-	for range 8 {
-		var pid int
-		if err := r.conn.QueryRow(r.ctx, "SELECT pg_backend_pid()").Scan(&pid); err != nil {
-			return Fact[string]{State: Absent}
-		}
-		seen[pid] = true
-	}
-	if own := int(r.conn.PgConn().PID()); len(seen) > 1 || !seen[own] {
-		return Is("pgbouncer", "pg_backend_pid() differs from the session's own")
-	}
-	return Fact[string]{State: Absent, Source: "pg_backend_pid()"}
-}
-
 // files reads the server's own view of its configuration files.
 func (r *serverReader) files() {
 	rows, err := r.conn.Query(r.ctx, `SELECT sourcefile, sourceline, coalesce(name, ''), coalesce(setting, ''), applied, coalesce(error, '')
@@ -245,5 +176,24 @@ func (r *serverReader) files() {
 	if n := len(r.s.FileErrors); n > 0 && r.s.FileErrors[0].Error != "setting could not be applied" {
 		e := r.s.FileErrors[0]
 		r.warn("file-error", fmt.Sprintf("the configuration files have %d errors, the first at %s:%d: %s", n, e.File, e.Line, e.Error), "mend it: nothing of the files is applied until then")
+	}
+}
+
+// doubts are warnings about the server that follow from what was read.
+func (r *serverReader) doubts() {
+	var waiting []string
+	for _, name := range r.s.Settings.Names() {
+		if r.s.Settings[name].PendingRestart {
+			waiting = append(waiting, name)
+		}
+	}
+	if len(waiting) > 0 {
+		r.warn("pending-restart", "changed in the files and waiting for a restart: "+strings.Join(waiting, ", "), "restart the server, or take the change back: what is measured is the present value")
+	}
+	if n := r.s.PreparedXacts.Value; n > 0 {
+		r.warn("prepared-transactions", fmt.Sprintf("%d transactions are prepared and not ended: they hold locks and keep vacuum from cleaning up", n), "look at pg_prepared_xacts")
+	}
+	if pooler, ok := r.s.Pooler.Get(); ok {
+		r.warn("pooler", "a transaction pooler ("+pooler+") stands between pgfit and the server", "measure the server itself: connect to it directly")
 	}
 }

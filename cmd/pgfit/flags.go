@@ -69,6 +69,7 @@ type hostFlags struct {
 	disk      string
 	dataDir   string
 	hostFacts string
+	files     bool
 }
 
 func (f *hostFlags) addFlags(fs *pflag.FlagSet) {
@@ -77,10 +78,11 @@ func (f *hostFlags) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.disk, "disk", "", "class of its disk: hdd, ssd, nvme or network")
 	fs.StringVar(&f.dataDir, "data-directory", "", "the server's data directory, where the role may not ask for it")
 	fs.StringVar(&f.hostFacts, "host-facts", "", "facts of the database host, written there by pgfit probe --out FILE")
+	fs.BoolVar(&f.files, "server-files", false, "read /proc and /sys of a database host elsewhere through the server: needs pg_read_server_files")
 }
 
 func (f *hostFlags) options() (probe.Options, error) {
-	o := probe.Options{RAM: int64(f.ram), CPUs: f.cpus, DataDir: f.dataDir}
+	o := probe.Options{RAM: int64(f.ram), CPUs: f.cpus, DataDir: f.dataDir, ServerFiles: f.files}
 	switch {
 	case f.cpus < 0 || f.cpus > 4096:
 		return o, usagef("--cpus %g: want more than 0 and at most 4096", f.cpus)

@@ -16,7 +16,9 @@ import (
 type probeOptions struct {
 	target   targetFlags
 	host     hostFlags
+	disk     diskFlags
 	hostOnly bool
+	bench    bool
 	out      string
 	format   string
 }
@@ -27,6 +29,7 @@ func (a *app) probeCommand() *cobra.Command {
 		Use: "probe [TARGET]", Short: "host and server facts", Args: cobra.MaximumNArgs(1),
 		Example: `  pgfit probe                                 this host, and a scratch server on it
   pgfit probe postgresql://app@localhost/app  your server and its host
+  pgfit probe --disk-bench                    the same, with the disk measured: half a minute
   pgfit probe --out host.json                 on the database host; elsewhere: --host-facts host.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", o.format, "text", "markdown", "json"); err != nil {
@@ -39,6 +42,8 @@ func (a *app) probeCommand() *cobra.Command {
 	fs.SortFlags = false
 	fs.StringVar(&o.format, "format", "text", "text, markdown or json")
 	fs.StringVar(&o.out, "out", "", "write the host's facts to a file for --host-facts elsewhere")
+	fs.BoolVar(&o.bench, "disk-bench", false, "measure the disk under the data directory, for half a minute with a file of 1 GB")
+	o.disk.addFlags(fs)
 	fs.BoolVar(&o.hostOnly, "host-only", false, "look at this host alone, at no server")
 	o.target.addFlags(fs)
 	o.host.addFlags(fs)
@@ -65,6 +70,11 @@ func (o *probeOptions) run(ctx context.Context, a *app, args []string) (err erro
 			return err
 		}
 	}
+	if o.bench {
+		if err := a.disk(ctx, &facts, o.disk, diskTime); err != nil {
+			return err
+		}
+	}
 	if o.out != "" {
 		data, err := json.MarshalIndent(facts.HostFile(), "", " ")
 		if err != nil {
@@ -78,7 +88,7 @@ func (o *probeOptions) run(ctx context.Context, a *app, args []string) (err erro
 	if o.format == "json" {
 		enc := json.NewEncoder(a.stdout)
 		enc.SetIndent("", " ")
-		return enc.Encode(facts)
+		return enc.Encode(facts.Document())
 	}
 	return report.Probe(a.stdout, facts, o.format == "markdown")
 }

@@ -26,6 +26,8 @@ type runOptions struct {
 	demand demandFlags
 	load   loadFlags
 	advice adviceFlags
+	disk   diskFlags
+	noDisk bool
 	out    string
 	format string
 }
@@ -62,6 +64,8 @@ func (o *runOptions) addFlags(fs *pflag.FlagSet) {
 	o.demand.addFlags(fs)
 	o.advice.addFlags(fs)
 	o.host.addFlags(fs)
+	fs.BoolVar(&o.noDisk, "no-disk-bench", false, "do not measure the disk first (it takes up to half a minute and a file of 1 GB)")
+	o.disk.addFlags(fs)
 }
 
 func (o *runOptions) validate() error {
@@ -98,15 +102,30 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 	if err := a.confFiles(ctx, srv, job.Doc); err != nil {
 		return err
 	}
-	if err := planJob(job, srv, &o.load, start, 0); err != nil {
+	diskTime := diskBudget(job.Doc.Facts, o.load.budget)
+	if o.noDisk {
+		diskTime = 0
+	}
+	if err := planJob(job, srv, &o.load, start, diskTime); err != nil {
 		return err
 	}
+	if !job.Deadline.IsZero() {
+		job.Deadline = job.Deadline.Add(diskTime) // what was kept for the disk is spent before the sweep
+	}
 	a.say("%s", report.PlanText(job.Doc, start))
+	if diskTime > 0 {
+		a.say("disk       measured first, for about %s with a file of up to 1 GB beside the data directory (--no-disk-bench)", diskTime.Round(time.Second))
+	}
 	if o.load.dryRun {
 		return nil
 	}
 	if err := a.consent(srv, job.Doc, o.load.yes); err != nil {
 		return err
+	}
+	if diskTime > 0 {
+		if err := a.disk(ctx, &job.Doc.Facts, o.disk, diskTime); err != nil {
+			return err
+		}
 	}
 	err = a.measure(ctx, job)
 	return errors.Join(err, o.finish(a, job.Doc, err))

@@ -1,0 +1,158 @@
+package diskbench
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"pgfit/probe"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// disk is a storage whose data directory is DIR/data, with the test's directory on a real disk where there is one.
+func disk(t testing.TB) (probe.Storage, string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "pgfit-disk-test-")
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	data := filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return probe.Storage{Role: "data_directory", Path: data, MountPoint: "/"}, dir
+}
+
+// TestRun: the figures hang together, the time is kept, and nothing is left.
+func TestRun(t *testing.T) {
+	s, dir := disk(t)
+	b := measured(t, s, Options{FileBytes: 64 << 20, Time: MinTime})
+	left(t, dir)
+	if len(b.Random) != len(depths) || b.FileBytes != 64<<20 || b.Rounds < 1 || b.Rounds > rounds || b.Rounds < rounds && !b.Noisy {
+		t.Errorf("depths %d, file %d, rounds %d", len(b.Random), b.FileBytes, b.Rounds)
+	}
+	for _, r := range b.Random {
+		if r.IOPS <= 0 || r.P50 <= 0 || r.P50 > r.P99 || r.Min > r.Max || r.IOPS != r.Max {
+			t.Errorf("depth %d: %+v", r.Depth, r)
+		}
+		// Little's law: requests in flight = rate x time of each, except that the last ones fly alone.
+		if flying := r.IOPS * r.Mean; flying > 1.1*float64(r.Depth)+0.2 {
+			t.Errorf("depth %d: %.2f requests in flight by rate and mean", r.Depth, flying)
+		}
+	}
+	for name, v := range map[string]float64{"sequential read": b.SeqReadRate, "write": b.SeqWriteRate, "8 kB": b.SeqRead8kRate, "128 kB": b.SeqRead128kRate,
+		"fdatasync": b.FdatasyncP50, "mean": b.FdatasyncMean, "first": b.FirstP50, "second": b.SecondP50} {
+		if v <= 0 {
+			t.Errorf("%s = %g", name, v)
+		}
+	}
+}
+
+// measured runs a measurement that has to succeed, unless the disk does not get through a single round.
+func measured(t *testing.T, s probe.Storage, o Options) *probe.DiskBench {
+	t.Helper()
+	b, err := Run(context.Background(), s, o)
+	if errors.Is(err, ErrRefused) && strings.Contains(err.Error(), "did not get through") {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("took %.1f s of %v, %d rounds", b.ElapsedSeconds, o.Time, b.Rounds)
+	return b
+}
+
+// TestWrites: of a disk for the WAL alone there are no reads, and it takes a part of the time.
+func TestWrites(t *testing.T) {
+	s, dir := disk(t)
+	b := measured(t, s, Options{FileBytes: 64 << 20, Time: MinTime, Writes: true})
+	left(t, dir)
+	if len(b.Random) > 0 || b.SeqReadRate > 0 || b.SeqWriteRate <= 0 || b.FdatasyncP50 <= 0 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// TestMethodsAgree: asynchronous I/O and threads read the same blocks and count alike. How fast each is, is not compared.
+func TestMethodsAgree(t *testing.T) {
+	_, dir := disk(t)
+	f, err := create(context.Background(), dir, 64<<20, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	for name, run := range map[string]func(context.Context, task) (result, error){"system's own": f.run, "threads": f.threads} {
+		var asked []int64
+		at := int64(0)
+		r, err := run(context.Background(), task{block: page, depth: 4, most: 500, length: time.Minute, next: func() int64 {
+			at = (at + 7*page) % f.size
+			asked = append(asked, at)
+			return at
+		}})
+		if err != nil || r.count < 490 || r.count > 500 || len(r.latency) != r.count || len(asked) < r.count || len(asked) > 504 {
+			t.Errorf("%s: %d requests, %d latencies, %d places: %v", name, r.count, len(r.latency), len(asked), err)
+		}
+	}
+}
+
+// TestInterrupted: the measurement ends when it is told to, and nothing is left.
+func TestInterrupted(t *testing.T) {
+	s, dir := disk(t)
+	for _, moment := range []time.Duration{50 * time.Millisecond, 2500 * time.Millisecond} { // while it waits, and in a round
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(moment, cancel)
+		if _, err := Run(ctx, s, Options{FileBytes: 64 << 20, Time: 6 * time.Second}); !errors.Is(err, context.Canceled) {
+			t.Errorf("interrupted after %v: %v", moment, err)
+		}
+	}
+	left(t, dir)
+}
+
+func left(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("beside the data directory: %v, %v", entries, err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	s, dir := disk(t)
+	inside := filepath.Join(s.Path, "base")
+	if err := os.Mkdir(inside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(inside, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name    string
+		storage probe.Storage
+		o       Options
+		want    string
+	}{
+		{"no directory", probe.Storage{}, Options{}, "pass --data-directory"},
+		{"inside", s, Options{Dir: inside}, "lies inside the data directory"},
+		{"inside by a link", s, Options{Dir: link}, "lies inside the data directory"},
+		{"the data directory itself", s, Options{Dir: s.Path}, "lies inside the data directory"},
+		{"another mount", s, Options{Dir: "/proc"}, "another mount"},
+		{"no space", s, Options{FileBytes: 1 << 60}, "are free"},
+		{"no such directory", s, Options{Dir: filepath.Join(dir, "none")}, "no such file"},
+		{"too short", s, Options{Time: time.Second}, "at least"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := Run(context.Background(), tc.storage, tc.o)
+			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Run = %v, want a refusal with %q", err, tc.want)
+			}
+		})
+	}
+}
