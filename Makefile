@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.version=$(VERSION)
 BUDGET  ?= 3m
 
-.PHONY: run test build lint bench clean
+.PHONY: run test test-long build lint bench clean
 
 run: build                  ## the main job on a scratch server: measure, advise, leave the files in pgfit-out (exit 5 is a result too)
 	.ci/need server
@@ -13,6 +13,9 @@ run: build                  ## the main job on a scratch server: measure, advise
 test:                       ## every test, against real servers
 	.ci/need server patch git pgbouncer
 	$(GO) test -count=1 -timeout 20m ./...
+
+test-long:                  ## the simulations behind the statistics, at full length: coverage, choice of law, false differences
+	PGFIT_LONG=1 $(GO) test -count=1 -timeout 60m -v -run 'Coverage|Covers|Family|LackOfFit|Simulated' ./advisor/...
 
 build:                      ## bin/pgfit
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pgfit ./cmd/pgfit

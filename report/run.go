@@ -144,10 +144,43 @@ func (p *page) curve(c capacity.Capacity) {
 	p.table(t)
 	p.line("")
 	p.line("Chosen: pool size %d, the smallest not seen to be 5 %% below the best (%d).", c.Chosen, c.Best)
+	p.falls(c)
 	if f := c.Fit; f != nil {
-		p.para("Law: λ %s/s, σ %.4g (%.4g to %.4g), κ %.4g (%.4g to %.4g); knee at %s (%s to %s), latency-first at %s%s; worst miss %s.",
-			Rate(f.Model.Lambda), f.Model.Sigma, f.Sigma.Low, f.Sigma.High, f.Model.Kappa, f.Kappa.Low, f.Kappa.High,
-			knee(f.Knee), knee(f.KneeInterval.Low), knee(f.KneeInterval.High), knee(f.Power), peak(f), Percent(f.WorstError))
+		p.law(f)
+	}
+}
+
+// falls names what pool sizes beyond the best one lose.
+func (p *page) falls(c capacity.Capacity) {
+	var parts []string
+	for _, l := range c.Levels {
+		if l.Pool > c.Best && l.Ratio < 0.95 {
+			parts = append(parts, fmt.Sprintf("%.0f %% at %d", 100*(1-l.Ratio), l.Pool))
+		}
+	}
+	if len(parts) > 0 {
+		p.para("Larger pools lose throughput against the best: %s.", strings.Join(parts, ", "))
+	}
+}
+
+// law says which law describes the curve, with its knees.
+func (p *page) law(f *capacity.Fit) {
+	p.para("%s", chosenLaw(f))
+	if f.Lacks {
+		return
+	}
+	coefficients := fmt.Sprintf("λ %s/s, σ %.4g (%.4g to %.4g), κ %.4g (%.4g to %.4g)",
+		Rate(f.Model.Lambda), f.Model.Sigma, f.Sigma.Low, f.Sigma.High, f.Model.Kappa, f.Kappa.Low, f.Kappa.High)
+	if s := f.Server; s != nil && f.Family == capacity.FamilyQueue {
+		coefficients = fmt.Sprintf("%d servers of %s, %s outside, slowdown %.4g a job", s.Servers, Seconds(s.Service), delay(s), s.Slowdown)
+	}
+	p.para("Law: %s; knee at %s (%s to %s), latency-first at %s%s; worst miss %s.", coefficients,
+		knee(f.Knee), knee(f.KneeInterval.Low), knee(f.KneeInterval.High), knee(f.Power), peak(f), Percent(f.WorstError))
+	if other, name := rival(f); other != nil && f.Close {
+		p.para("By the other law, %s: knee at %s (%s to %s).", name, knee(other.Knee), knee(other.KneeInterval.Low), knee(other.KneeInterval.High))
+	}
+	if l := f.LeftOut; l != nil {
+		p.para("Pool sizes left out and predicted from the others: median error %s, worst %s.", Percent(l.Median), Percent(l.Worst))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sort"
 
 	"pgfit/advisor"
+	"pgfit/advisor/queue"
 	"pgfit/advisor/usl"
 	"pgfit/workload/rundoc"
 )
@@ -33,21 +34,6 @@ type Level struct {
 	Marks       []string     `json:"marks,omitempty"`
 }
 
-// Fit is the law of one curve with its knees. A knee above the largest measured pool size is given as it was computed; it
-// is never recommended.
-type Fit struct {
-	Model        usl.Model     `json:"model"`
-	Sigma        usl.Interval  `json:"sigma_interval"`
-	Kappa        usl.Interval  `json:"kappa_interval"`
-	Knee         float64       `json:"knee"` // one per cent more connections buy 0.1 per cent more throughput
-	KneeInterval usl.Interval  `json:"knee_interval"`
-	Power        float64       `json:"power_knee"` // the most throughput per latency (Kleinrock)
-	Peak         *float64      `json:"peak,omitempty"`
-	PeakInterval *usl.Interval `json:"peak_interval,omitempty"`
-	WithoutOne   bool          `json:"pool_size_1_set_aside,omitempty"`
-	WorstError   float64       `json:"worst_relative_error"` // of a pool size's mean
-}
-
 // Capacity is one scenario's curve.
 type Capacity struct {
 	Scenario string  `json:"scenario"`
@@ -58,6 +44,8 @@ type Capacity struct {
 	CV2      float64 `json:"hold_cv2"`          // its squared coefficient of variation
 	Idle     float64 `json:"hold_seconds_idle"` // the same at the smallest pool size: the query time without contention
 	Fit      *Fit    `json:"fit,omitempty"`
+
+	grid []float64 // X at whole numbers of connections, from 0
 }
 
 // At is the level of a pool size, or the zero value.
@@ -70,18 +58,64 @@ func (c Capacity) At(pool int) Level {
 	return Level{}
 }
 
-// Throughput is X(n) in 1/s, read off the measured levels: straight lines between them and from the origin to the first.
-// Beyond the largest level it stays there.
+// Throughput is X(n) in 1/s, read off the measured levels along the law that counts, so that at a measured pool size it is
+// the measured figure; without a law, or where none fits, in straight lines of ln X over ln n. Beyond the largest level it
+// stays there.
 func (c Capacity) Throughput(n float64) float64 {
-	before := Level{}
-	for _, l := range c.Levels {
-		if n <= float64(l.Pool) {
-			share := (n - float64(before.Pool)) / float64(l.Pool-before.Pool)
-			return before.TPS + share*(l.TPS-before.TPS)
-		}
-		before = l
+	if n < 0 || len(c.Levels) == 0 {
+		return 0
 	}
-	return before.TPS
+	if c.grid == nil {
+		return c.read(n)
+	}
+	whole := int(math.Min(n, float64(len(c.grid)-1)))
+	if n == float64(whole) || whole == len(c.grid)-1 {
+		return c.grid[whole]
+	}
+	if whole == 0 {
+		return n * c.grid[1]
+	}
+	// The latency n/X(n) is the straighter of the two.
+	share := n - float64(whole)
+	return n / ((1-share)*float64(whole)/c.grid[whole] + share*float64(whole+1)/c.grid[whole+1])
+}
+
+// read is Throughput without the table.
+func (c Capacity) read(n float64) float64 {
+	var law func(float64) float64
+	levels := make([]queue.Level, 0, len(c.Levels))
+	for _, l := range c.Levels {
+		levels = append(levels, queue.Level{N: float64(l.Pool), LogX: math.Log(l.TPS)})
+	}
+	if c.Fit != nil && !c.Fit.Lacks {
+		law = c.Fit.Throughput
+	}
+	if c.Fit != nil && c.Fit.WithoutOne && n < 2 {
+		law = nil
+	}
+	return between(levels, law, n)
+}
+
+// tabulate fills the table that Throughput looks up.
+func (c *Capacity) tabulate() {
+	grid := make([]float64, c.Levels[len(c.Levels)-1].Pool+1)
+	for n := range grid {
+		grid[n] = c.read(float64(n))
+	}
+	c.grid = grid
+}
+
+// Scaled is the curve with every throughput times factor, for the ends of an interval.
+func (c Capacity) Scaled(factor float64) Capacity {
+	s := c
+	s.Levels, s.grid, s.Fit = slices.Clone(c.Levels), slices.Clone(c.grid), nil
+	for i := range s.Levels {
+		s.Levels[i].TPS *= factor
+	}
+	for i := range s.grid {
+		s.grid[i] *= factor
+	}
+	return s
 }
 
 // Analyse makes the curve of every scenario in the plan's order, with the findings about it. The same document gives the
@@ -122,6 +156,7 @@ func curve(name string, visits []rundoc.Visit, seed uint64) (Capacity, []advisor
 	c.Hold, c.CV2 = hold(byPool[c.Chosen])
 	c.Idle, _ = hold(byPool[pools[0]])
 	findings := c.fit(visits, seed)
+	c.tabulate()
 	return c, append(findings, doubts(c, visits)...)
 }
 

@@ -70,3 +70,32 @@ func TestFitLogIsAMinimum(t *testing.T) {
 		}
 	}
 }
+
+// A curve that falls from its first level on holds σ at 1, whether the fit is exact or of ln X.
+func TestSigmaStaysInRange(t *testing.T) {
+	falling := points([]float64{2, 4, 8, 16, 32, 64}, []float64{76000, 72000, 69000, 68000, 54000, 47000})
+	for name, fit := range map[string]func([]Point) (Model, error){"Fit": Fit, "FitLog": FitLog} {
+		m, err := fit(falling)
+		if err != nil || m.Sigma < 0 || m.Sigma > 1+1e-9 || m.Throughput(64) > m.Throughput(4) {
+			t.Errorf("%s = %+v, %v", name, m, err)
+		}
+		if m.Sigma >= 1 && m.Peak() != 0 {
+			t.Errorf("%s: peak %g of a curve that only falls", name, m.Peak())
+		}
+	}
+}
+
+func BenchmarkFitLog(b *testing.B) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	var p []Point
+	for range 5 {
+		for _, n := range []float64{1, 2, 4, 8, 16, 32, 64} {
+			p = append(p, Point{N: n, X: Model{1000, .05, .001}.Throughput(n) * math.Exp(0.05*rng.NormFloat64())})
+		}
+	}
+	for b.Loop() {
+		if _, err := FitLog(p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -122,7 +122,7 @@ func TestBootstrapCovers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		iv := Bootstrap(p, m, 200, rng.Uint64(), func(m Model) float64 { return m.Knee(0.1) })
+		iv := Bootstrap(p, m, Fit, 200, rng.Uint64(), func(m Model) float64 { return m.Knee(0.1) })
 		if k := truth.Knee(0.1); iv[0].Low <= k && k <= iv[0].High {
 			hit++
 		}
