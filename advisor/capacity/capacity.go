@@ -32,6 +32,10 @@ type Level struct {
 	Busy        float64      `json:"mean_busy"`
 	WALRate     float64      `json:"wal_bytes_per_second"`
 	Marks       []string     `json:"marks,omitempty"`
+	// Absolute is the interval of the throughput itself: what whole rounds differ is in it, unlike in TPSInterval.
+	Absolute usl.Interval `json:"tps_interval_absolute"`
+	// Times are service times in seconds at Shares, from the merged histograms.
+	Times []float64 `json:"-"`
 }
 
 // Capacity is one scenario's curve.

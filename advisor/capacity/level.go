@@ -53,7 +53,14 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 		l.Service, l.Wait = service/n, wait/n
 	}
 	l.WALRate = wal / seconds
+	absolute := make([]float64, len(visits))
+	for i, v := range visits {
+		absolute[i] = math.Log(v.TPS)
+	}
+	_, wide := interval(absolute)
 	mean, half := interval(logs)
+	l.Absolute = usl.Interval{Low: math.Exp(mean - wide), High: math.Exp(mean + wide)}
+	l.Times = serviceTimes(hist)
 	l.TPS, l.TPSInterval = math.Exp(mean), usl.Interval{Low: math.Exp(mean - half), High: math.Exp(mean + half)}
 	l.P50 = float64(hist.ValueAtQuantile(50)) / 1e6
 	if hist.TotalCount() >= leastForP95 {
@@ -63,6 +70,37 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 		l.P99 = float64(hist.ValueAtQuantile(99)) / 1e6
 	}
 	return l
+}
+
+// Shares are the shares of the operations up to which Level.Times says how long they took.
+var Shares = []float64{.05, .10, .15, .20, .25, .30, .35, .40, .45, .50, .55, .60, .65, .70, .75, .80, .85, .90, .92, .94, .95, .96, .97, .98, .985, .99,
+	.9925, .995, .9975, .999, .9995, 1}
+
+// serviceTimes are the service times in seconds at Shares, nil without operations.
+func serviceTimes(h *hdrhistogram.Histogram) []float64 {
+	if h.TotalCount() == 0 {
+		return nil
+	}
+	percent := make([]float64, len(Shares))
+	for i, s := range Shares {
+		percent[i] = 100 * s
+	}
+	at := h.ValueAtPercentiles(percent)
+	out := make([]float64, len(Shares))
+	for i, p := range percent {
+		out[i] = float64(at[p]) / 1e6
+	}
+	return out
+}
+
+// Within is the service time in seconds that a share of the operations stays below; share is one of Shares. 0 where nothing
+// is known.
+func (l Level) Within(share float64) float64 {
+	i := slices.Index(Shares, share)
+	if i < 0 || i >= len(l.Times) {
+		return 0
+	}
+	return l.Times[i]
 }
 
 // roundEffects is how much each round lies above or below the mean of ln X, over the pool sizes that every round has.

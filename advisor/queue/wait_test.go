@@ -90,3 +90,33 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// A server without contention does not notice how the pool is split: each part is then Erlang's queue of its own, and waits
+// more than the whole.
+func TestSplit(t *testing.T) {
+	whole, err := Open(32, 400, linear(.05), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := Split(4, 8, 400, linear(.05), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := Open(8, 100, linear(.05), 1)
+	if err != nil || math.Abs(part.P-alone.P) > 1e-12 || math.Abs(part.Mean-alone.Mean) > 1e-12 {
+		t.Errorf("Split = %+v, one part alone = %+v, %v", part, alone, err)
+	}
+	if part.P <= whole.P || part.Mean <= whole.Mean {
+		t.Errorf("split waits %g (%g s), whole %g (%g s): a split pool cannot wait less", part.P, part.Mean, whole.P, whole.Mean)
+	}
+	if one, err := Split(1, 32, 400, linear(.05), 1); err != nil || one.P != whole.P {
+		t.Errorf("Split into one = %+v, %v", one, err)
+	}
+	sum := 0.0
+	for _, p := range part.States {
+		sum += p
+	}
+	if math.Abs(sum-1) > 1e-12 {
+		t.Errorf("the states add up to %g", sum)
+	}
+}
