@@ -34,3 +34,14 @@ func month(started string, months float64) string {
 	days := float64(t.Day()-1) / 30.44
 	return first.AddDate(0, int(math.Floor(months+days)), 0).Format("2006-01")
 }
+
+// PerMonth turns a growth per month or year into one per month. False for other units.
+func PerMonth(growth float64, unit string) (float64, bool) {
+	switch unit {
+	case "month":
+		return growth, true
+	case "year":
+		return math.Pow(1+growth, 1.0/12) - 1, true
+	}
+	return 0, false
+}

@@ -159,10 +159,7 @@ func (s server) times(rate float64, w queue.Wait) []atom {
 		if weights[i] <= 1e-9 || len(l.Times) == 0 {
 			continue
 		}
-		for j, part := range parts {
-			weight, seconds := weights[i]*part, l.Times[j]*s.slow
-			out = append(out, atom{seconds, weight})
-		}
+		out = appendAtoms(out, l.Times, s.slow, weights[i])
 		mean, all = mean+weights[i]*l.Service*s.slow, all+weights[i]
 	}
 	if all == 0 || mean == 0 {
@@ -176,20 +173,21 @@ func (s server) times(rate float64, w queue.Wait) []atom {
 	return out
 }
 
-// parts are the shares of the operations that the times at capacity.Shares stand for: each reaches half way to its
-// neighbours.
-var parts = func() []float64 {
-	out, shares := make([]float64, len(capacity.Shares)), capacity.Shares
-	from := 0.0
-	for i, s := range shares {
-		to := 1.0
-		if i+1 < len(shares) {
-			to = (s + shares[i+1]) / 2
+// finer is how many atoms stand for the operations between two of capacity.Shares.
+const finer = 3
+
+// appendAtoms adds a level's service times, evenly spread between the times that are known.
+func appendAtoms(out []atom, times []float64, slow, weight float64) []atom {
+	from, since := 0.0, 0.0
+	for j, share := range capacity.Shares {
+		for i := range finer {
+			at := from + (times[j]-from)*(float64(i)+.5)/finer
+			out = append(out, atom{at * slow, weight * (share - since) / finer})
 		}
-		out[i], from = to-from, to
+		from, since = times[j], share
 	}
 	return out
-}()
+}
 
 // spread puts a weight on the two measured pool sizes around n.
 func (s server) spread(weights []float64, n, weight float64) {
