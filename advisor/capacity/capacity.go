@@ -128,19 +128,43 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 	var curves []Capacity
 	var findings []advisor.Finding
 	for _, name := range doc.Plan.Scenarios {
-		visits := slices.DeleteFunc(slices.Clone(doc.Visits), func(v rundoc.Visit) bool {
-			return v.Phase != "B" || v.Scenario != name || v.TPS <= 0
-		})
+		visits := sweepVisits(doc, name)
 		if len(visits) == 0 {
 			continue
 		}
-		c, doubts := curve(name, visits, doc.Plan.Seed)
-		curves, findings = append(curves, c), append(findings, doubts...)
+		c := curve(name, visits)
+		findings = append(findings, c.fit(visits, doc.Plan.Seed)...)
+		c.tabulate()
+		curves, findings = append(curves, c), append(findings, doubts(c, visits)...)
 	}
 	return curves, findings
 }
 
-func curve(name string, visits []rundoc.Visit, seed uint64) (Capacity, []advisor.Finding) {
+// Doubts are the findings about the visits alone, without a law.
+func Doubts(doc *rundoc.Document) []advisor.Finding {
+	var out []advisor.Finding
+	for _, name := range doc.Plan.Scenarios {
+		if visits := sweepVisits(doc, name); len(visits) > 0 {
+			out = append(out, doubts(curve(name, visits), visits)...)
+		}
+	}
+	return out
+}
+
+// sweepVisits are the visits of a scenario's sweep that count.
+func sweepVisits(doc *rundoc.Document, name string) []rundoc.Visit {
+	return slices.DeleteFunc(slices.Clone(doc.Visits), func(v rundoc.Visit) bool {
+		return v.Phase != "B" || v.Scenario != name || v.TPS <= 0 || Dropped(v)
+	})
+}
+
+// Dropped tells whether a visit belongs to a first round that differed from the others and was made again.
+func Dropped(v rundoc.Visit) bool {
+	return slices.ContainsFunc(v.Marks, func(m rundoc.Mark) bool { return m.Code == rundoc.FirstRound })
+}
+
+// curve is the curve without a law.
+func curve(name string, visits []rundoc.Visit) Capacity {
 	c := Capacity{Scenario: name}
 	byPool := map[int][]rundoc.Visit{}
 	for _, v := range visits {
@@ -159,9 +183,7 @@ func curve(name string, visits []rundoc.Visit, seed uint64) (Capacity, []advisor
 	c.choose(byPool)
 	c.Hold, c.CV2 = hold(byPool[c.Chosen])
 	c.Idle, _ = hold(byPool[pools[0]])
-	findings := c.fit(visits, seed)
-	c.tabulate()
-	return c, append(findings, doubts(c, visits)...)
+	return c
 }
 
 // choose finds the best pool size and the smallest one whose paired ratio to it has a one-sided lower bound above 0.95 at

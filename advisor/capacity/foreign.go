@@ -104,10 +104,8 @@ func cell(row []string, i, line int, name string, least float64) (float64, error
 // Points are the visits of one scenario of a run.
 func Points(doc *rundoc.Document, scenario string) []Point {
 	var out []Point
-	for _, v := range doc.Visits {
-		if v.Phase == "B" && v.Scenario == scenario && v.TPS > 0 {
-			out = append(out, Point{N: float64(v.PoolSize), X: v.TPS, Round: v.Round})
-		}
+	for _, v := range sweepVisits(doc, scenario) {
+		out = append(out, Point{N: float64(v.PoolSize), X: v.TPS, Round: v.Round})
 	}
 	return out
 }

@@ -184,9 +184,12 @@ type ServerDelta struct {
 	Foreign            float64 `json:"foreign_mean_busy"` // mean number of busy sessions that are not pgfit's
 }
 
+// FirstRound marks the visits of a first round that differed from the others and was made again: they do not count.
+const FirstRound = "first-round"
+
 // Mark is a doubt about one visit.
 type Mark struct {
-	Code string `json:"code"` // checkpoint, autovacuum, foreign, steal, client, errors, unsteady
+	Code string `json:"code"` // checkpoint, autovacuum, foreign, steal, client, errors, unsteady, first-round
 	Text string `json:"text"`
 }
 
