@@ -4,6 +4,7 @@
 package capacity
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -48,6 +49,8 @@ type Capacity struct {
 	CV2      float64 `json:"hold_cv2"`          // its squared coefficient of variation
 	Idle     float64 `json:"hold_seconds_idle"` // the same at the smallest pool size: the query time without contention
 	Fit      *Fit    `json:"fit,omitempty"`
+	// Precision is what the sweep reached.
+	Precision Precision `json:"precision"`
 
 	grid []float64 // X at whole numbers of connections, from 0
 }
@@ -135,6 +138,8 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 		c := curve(name, visits)
 		findings = append(findings, c.fit(visits, doc.Plan.Seed)...)
 		c.tabulate()
+		c.reached(byPoolSize(visits), doc.Plan.PromisePercent)
+		findings = append(findings, c.missed()...)
 		curves, findings = append(curves, c), append(findings, doubts(c, visits)...)
 	}
 	return curves, findings
@@ -166,16 +171,8 @@ func Dropped(v rundoc.Visit) bool {
 // curve is the curve without a law.
 func curve(name string, visits []rundoc.Visit) Capacity {
 	c := Capacity{Scenario: name}
-	byPool := map[int][]rundoc.Visit{}
-	for _, v := range visits {
-		byPool[v.PoolSize] = append(byPool[v.PoolSize], v)
-	}
-	var pools []int
-	for pool, at := range byPool {
-		pools = append(pools, pool)
-		sort.Slice(at, func(i, j int) bool { return at[i].Round < at[j].Round })
-	}
-	sort.Ints(pools)
+	byPool := byPoolSize(visits)
+	pools := slices.Sorted(maps.Keys(byPool))
 	effects := roundEffects(visits)
 	for _, pool := range pools {
 		c.Levels = append(c.Levels, level(pool, byPool[pool], effects))
@@ -184,6 +181,18 @@ func curve(name string, visits []rundoc.Visit) Capacity {
 	c.Hold, c.CV2 = hold(byPool[c.Chosen])
 	c.Idle, _ = hold(byPool[pools[0]])
 	return c
+}
+
+// byPoolSize are the visits of each pool size, in the order of the rounds.
+func byPoolSize(visits []rundoc.Visit) map[int][]rundoc.Visit {
+	byPool := map[int][]rundoc.Visit{}
+	for _, v := range visits {
+		byPool[v.PoolSize] = append(byPool[v.PoolSize], v)
+	}
+	for _, at := range byPool {
+		sort.Slice(at, func(i, j int) bool { return at[i].Round < at[j].Round })
+	}
+	return byPool
 }
 
 // choose finds the best pool size and the smallest one whose paired ratio to it has a one-sided lower bound above 0.95 at

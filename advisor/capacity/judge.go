@@ -25,6 +25,7 @@ const (
 	clientLimit = 0.80  // R5
 	littleLimit = 0.05  // R5
 	errorLimit  = 0.001 // R7
+	driftLimit  = 0.05  // R11: of ln X, from the first half of the rounds to the second
 	noiseLimit  = 0.20  // R11: standard deviation of ln X
 	fitAlpha    = 0.01  // R4: of the F test
 	fitLimit    = 0.15  // R4: worst relative error of a pool size's mean, where the F test has too few rounds
@@ -125,7 +126,7 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 		add("R2", fmt.Sprintf("the best pool size is the largest one measured: the server carries at least %d", top), "measure larger pool sizes", false)
 	}
 	count := map[string]int{}
-	deciding := false
+	deciding, unsettled := false, false
 	for _, v := range visits {
 		if v.Client.CPUShare > clientLimit {
 			count["R5"]++
@@ -136,6 +137,9 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 				count["R6"]++
 			case "little":
 				count["R5"]++
+			case rundoc.Unsteady:
+				count["R10"]++
+				unsettled = unsettled || v.PoolSize == c.Chosen
 			}
 		}
 		if all := v.Transactions + v.Failed; all > 0 && float64(v.Failed) > errorLimit*float64(all) {
@@ -153,6 +157,13 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 	if n := count["R7"]; n > 0 {
 		add("R7", fmt.Sprintf("more than 0.1 %% of the operations failed in %d of %d visits", n, len(visits)), "see the errors in run.json; the operations have to succeed first", deciding)
 	}
+	if n := count["R10"]; n > 0 {
+		add("R10", fmt.Sprintf("throughput had not settled when the visit ended in %d of %d visits", n, len(visits)), "longer visits (--measure), or a longer first warm-up", unsettled && most("R10"))
+	}
+	if d := drift(visits); math.Abs(d) > driftLimit {
+		add("R11", fmt.Sprintf("the second half of the rounds is %+.0f %% from the first: something drifts; the comparison of pool sizes is free of it, the absolute figures are not", 100*(math.Exp(d)-1)),
+			"let the server settle before, or find what grows", false)
+	}
 	// Complete rounds take what a whole round was faster or slower out of every comparison, so only what is left blocks.
 	if sd := residualSpread(visits); sd > noiseLimit {
 		add("R11", fmt.Sprintf("visits of the same pool size differ by %.0f %% (standard deviation) within their rounds: the environment is too noisy", 100*sd),
@@ -166,15 +177,20 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 
 // roundSpread is the standard deviation between rounds of the mean of ln X.
 func roundSpread(visits []rundoc.Visit) float64 {
-	means := roundMeans(visits)
-	if len(means) < 3 {
-		return 0
+	if means := sortedMeans(visits); len(means) >= 3 {
+		return stat.StdDev(means, nil)
 	}
+	return 0
+}
+
+// sortedMeans are the rounds' means of ln X in the order of the rounds.
+func sortedMeans(visits []rundoc.Visit) []float64 {
+	means := roundMeans(visits)
 	values := make([]float64, 0, len(means))
 	for _, r := range slices.Sorted(maps.Keys(means)) {
 		values = append(values, means[r])
 	}
-	return stat.StdDev(values, nil)
+	return values
 }
 
 // residualSpread is the standard deviation of ln X once the means of pool sizes and rounds are taken out.

@@ -162,16 +162,7 @@ func interval(v []float64) (mean, half float64) {
 // lowerBound is the one-sided lower bound at alpha of the ratio of throughput a to b, paired by round; 0 when there are
 // fewer than two pairs.
 func lowerBound(a, b []rundoc.Visit, alpha float64) float64 {
-	of := map[int]float64{}
-	for _, v := range b {
-		of[v.Round] = v.TPS
-	}
-	var logs []float64
-	for _, v := range a {
-		if x, ok := of[v.Round]; ok {
-			logs = append(logs, math.Log(v.TPS/x))
-		}
-	}
+	logs := pairs(a, b)
 	if len(logs) < 2 {
 		return 0
 	}
