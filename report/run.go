@@ -11,6 +11,7 @@ import (
 	"pgfit/advisor"
 	"pgfit/advisor/advise"
 	"pgfit/advisor/capacity"
+	"pgfit/advisor/plan"
 	"pgfit/workload/rundoc"
 )
 
@@ -96,6 +97,7 @@ func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) err
 		p.curve(c)
 	}
 	p.pool(a.Pool)
+	p.checks(a.Checks)
 	p.settings(a.Settings)
 	p.formulas(a)
 	p.findings(a.Findings)
@@ -111,6 +113,7 @@ func Bench(w io.Writer, doc *rundoc.Document, markdown bool) error {
 		p.curve(c)
 	}
 	p.openLoop(doc)
+	p.checks(plan.Checks(doc, curves))
 	p.errors(doc)
 	return p.err
 }
@@ -144,6 +147,7 @@ func (p *page) curve(c capacity.Capacity) {
 	p.table(t)
 	p.line("")
 	p.line("Chosen: pool size %d, the smallest not seen to be 5 %% below the best (%d).", c.Chosen, c.Best)
+	p.precision(c)
 	p.falls(c)
 	if f := c.Fit; f != nil {
 		p.law(f)
@@ -246,6 +250,7 @@ func (p *page) pool(a advisor.PoolAdvice) {
 		p.line("")
 		p.table(c)
 	}
+	p.drivers(a.Drivers)
 }
 
 func (p *page) demand(a advisor.PoolAdvice) {
