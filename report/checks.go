@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"pgfit/advisor"
@@ -48,7 +49,11 @@ func (p *page) checks(all []plan.Check) {
 	}
 	p.table(t)
 	p.line("")
-	p.para("Latencies count from the intended start of each request, the wait for a connection included. The generator's own lateness is in the observed wait.")
+	late := 0.0
+	for _, c := range all {
+		late = math.Max(late, c.LagP99)
+	}
+	p.para("Latencies count from the intended start of each request, the wait for a connection included. The generator's own timers were late by up to %s (p99); that is in the observed figures.", Seconds(late))
 }
 
 func predicted(c plan.Compared) string {

@@ -230,5 +230,9 @@ func hold(visits []rundoc.Visit) (mean, cv2 float64) {
 		return 0, 0
 	}
 	mean = sum / n
-	return mean, math.Max(0, sum2/n/(mean*mean)-1)
+	cv2 = sum2/n/(mean*mean) - 1
+	if math.IsNaN(cv2) || cv2 > far {
+		return mean, 1 // no figures that a server gives; as if exponential
+	}
+	return mean, math.Max(0, cv2)
 }

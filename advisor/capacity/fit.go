@@ -89,12 +89,20 @@ func (f *Fit) fitUSL(w within, seed uint64) error {
 	first := w.levels[0].N
 	iv := usl.Bootstrap(w.points, m, usl.FitLog, draws, seed, func(m usl.Model) float64 { return m.Sigma }, func(m usl.Model) float64 { return m.Kappa },
 		func(m usl.Model) float64 { return bounded(m.Knee(0.1), first) }, func(m usl.Model) float64 { return bounded(m.Peak(), first) })
-	f.Model, f.Sigma, f.Kappa, f.USL = m, iv[0], iv[1], uslShape(w, m)
-	f.USL.KneeInterval, f.USL.peakInterval = iv[2], iv[3]
-	if iv[1].Low <= 0 {
+	f.Model, f.Sigma, f.Kappa, f.USL = m, orAny(iv[0], 0, 1), orAny(iv[1], 0, far), uslShape(w, m)
+	f.USL.KneeInterval, f.USL.peakInterval = orAny(iv[2], first, far), orAny(iv[3], first, far)
+	if f.Kappa.Low <= 0 {
 		f.USL.peakInterval.High = far
 	}
 	return nil
+}
+
+// orAny is an interval, or the whole range where no resample could be fitted.
+func orAny(iv usl.Interval, low, high float64) usl.Interval {
+	if math.IsNaN(iv.Low) || math.IsNaN(iv.High) {
+		return usl.Interval{Low: low, High: high}
+	}
+	return iv
 }
 
 // uslShape is a Shape without its intervals.

@@ -167,7 +167,7 @@ func fitPlain(points []Point, seed uint64) (*Fit, error) {
 	knee := func(m usl.Model) float64 { return bounded(m.Knee(0.1), first) }
 	iv := usl.Bootstrap(points, m, usl.Fit, draws, seed, func(m usl.Model) float64 { return m.Sigma }, func(m usl.Model) float64 { return m.Kappa },
 		knee, func(m usl.Model) float64 { return bounded(m.Peak(), first) })
-	f := &Fit{Family: FamilyUSL, Model: m, Sigma: iv[0], Kappa: iv[1], Knee: knee(m), KneeInterval: iv[2], Power: bounded(m.Knee(0.5), first), WorstError: w.worst(m.Throughput)}
+	f := &Fit{Family: FamilyUSL, Model: m, Sigma: orAny(iv[0], 0, 1), Kappa: orAny(iv[1], 0, far), Knee: knee(m), KneeInterval: orAny(iv[2], first, far), Power: bounded(m.Knee(0.5), first), WorstError: w.worst(m.Throughput)}
 	f.USL = Shape{Knee: f.Knee, KneeInterval: f.KneeInterval, Power: f.Power, WorstError: f.WorstError}
 	f.Lacks = f.WorstError > fitLimit
 	if m.Kappa > 0 {
@@ -180,18 +180,21 @@ func fitPlain(points []Point, seed uint64) (*Fit, error) {
 // describe adds the residuals and the refusals.
 func (f *Foreign) describe(points []Point) {
 	var levels []float64
-	smallest, ss := math.Inf(1), 0.0
+	smallest, ss, scale := math.Inf(1), 0.0, 0.0
+	for _, p := range points {
+		scale = math.Max(scale, p.X) // squares of huge figures stay finite
+	}
 	for _, p := range points {
 		f.Largest, smallest = math.Max(f.Largest, p.N), math.Min(smallest, p.N)
 		if !slices.Contains(levels, p.N) {
 			levels = append(levels, p.N)
 		}
-		d := p.X - f.Fit.Throughput(p.N)
+		d := (p.X - f.Fit.Throughput(p.N)) / scale
 		ss += d * d
 	}
 	f.Levels = len(levels)
 	if len(points) > 3 {
-		f.RSE = math.Sqrt(ss / float64(len(points)-3))
+		f.RSE = scale * math.Sqrt(ss/float64(len(points)-3))
 	}
 	if f.Levels < leastLevels || f.Largest < leastSpan*smallest {
 		f.Findings = append(f.Findings, advisor.Finding{

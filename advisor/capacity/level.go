@@ -59,9 +59,9 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	}
 	_, wide := interval(absolute)
 	mean, half := interval(logs)
-	l.Absolute = usl.Interval{Low: math.Exp(mean - wide), High: math.Exp(mean + wide)}
+	l.Absolute = usl.Interval{Low: exp(mean - wide), High: exp(mean + wide)}
 	l.Times = serviceTimes(hist)
-	l.TPS, l.TPSInterval = math.Exp(mean), usl.Interval{Low: math.Exp(mean - half), High: math.Exp(mean + half)}
+	l.TPS, l.TPSInterval = exp(mean), usl.Interval{Low: exp(mean - half), High: exp(mean + half)}
 	l.P50 = float64(hist.ValueAtQuantile(50)) / 1e6
 	if hist.TotalCount() >= leastForP95 {
 		l.P95 = float64(hist.ValueAtQuantile(95)) / 1e6
@@ -71,6 +71,9 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	}
 	return l
 }
+
+// exp is eˣ, kept finite and above 0: two rounds with nothing in common have intervals beyond any number.
+func exp(x float64) float64 { return math.Exp(math.Min(math.Max(x, -700), 700)) }
 
 // Shares are the shares of the operations up to which Level.Times says how long they took.
 var Shares = []float64{.05, .10, .15, .20, .25, .30, .35, .40, .45, .50, .55, .60, .65, .70, .75, .80, .85, .90, .92, .94, .95, .96, .97, .98, .985, .99,

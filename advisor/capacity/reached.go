@@ -40,7 +40,12 @@ func (c *Capacity) reached(byPool map[int][]rundoc.Visit, promisedPercent float6
 }
 
 // halfWidth of an interval of a logarithm, as a share.
-func halfWidth(low, high float64) float64 { return math.Sqrt(high/low) - 1 }
+func halfWidth(low, high float64) float64 {
+	if !(low > 0) {
+		return far
+	}
+	return math.Min(math.Sqrt(high/low)-1, far)
+}
 
 // fine tells whether the aim is reached. A knee that has no interval, since nothing falls or no law fits, is no hindrance.
 func (p Precision) fine() bool {

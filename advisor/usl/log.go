@@ -114,20 +114,59 @@ func newton(points []Point, counts []float64, start Model, f face) (Model, bool)
 	return model(t), allowed(t) && !math.IsInf(now, 0)
 }
 
-// step is the Gauss-Newton step of the residuals ln X + ln(L/N), L being the latency on the face.
+// step is the Gauss-Newton step of the residuals ln X + ln(L/N), L being the latency on the face, by the normal equations:
+// the next step mends what they lose in accuracy.
 func step(points []Point, counts []float64, f face, v []float64) ([]float64, bool) {
-	rows, right := make([][]float64, len(points)), make([]float64, len(points))
+	var a [3][4]float64
+	k := len(f)
 	for i, p := range points {
-		row, latency := f.row(p.N), 0.0
-		for j := range row {
+		var row [3]float64
+		latency := 0.0
+		for j, d := range f {
+			row[j] = d[0] + d[1]*(p.N-1) + d[2]*p.N*(p.N-1)
 			latency += v[j] * row[j]
 		}
-		weight := math.Sqrt(counts[i])
-		for j := range row {
-			row[j] *= weight / latency
+		residual := -math.Log(p.X * latency / p.N)
+		for j := range k {
+			for l := range k {
+				a[j][l] += counts[i] * row[j] * row[l] / (latency * latency)
+			}
+			a[j][3] += counts[i] * row[j] * residual / latency
 		}
-		rows[i], right[i] = row, -weight*math.Log(p.X*latency/p.N)
 	}
-	d, _, ok := least(rows, right, len(f))
-	return d, ok
+	var scale [3]float64
+	for j := range k { // columns of the same length, for the elimination's sake
+		if scale[j] = math.Sqrt(a[j][j]); !(scale[j] > 0) || math.IsInf(scale[j], 0) {
+			return nil, false
+		}
+	}
+	for j := range k {
+		for l := range k {
+			a[j][l] /= scale[j] * scale[l]
+		}
+		a[j][3] /= scale[j]
+	}
+	for i := range k {
+		if !(math.Abs(a[i][i]) > 1e-13) {
+			return nil, false
+		}
+		for j := i + 1; j < k; j++ {
+			m := a[j][i] / a[i][i]
+			for l := i; l < 4; l++ {
+				a[j][l] -= m * a[i][l]
+			}
+		}
+	}
+	d := make([]float64, k)
+	for i := k - 1; i >= 0; i-- {
+		d[i] = a[i][3]
+		for l := i + 1; l < k; l++ {
+			d[i] -= a[i][l] * d[l]
+		}
+		d[i] /= a[i][i]
+	}
+	for j := range d {
+		d[j] /= scale[j]
+	}
+	return d, true
 }
