@@ -29,7 +29,7 @@ const (
 	noiseLimit  = 0.20  // R11: standard deviation of ln X
 	fitAlpha    = 0.01  // R4: of the F test
 	fitLimit    = 0.15  // R4: worst relative error of a pool size's mean, where the F test has too few rounds
-	leastMiss   = 0.03  // R4: a law that is nowhere farther off is not refused, however quiet the machine
+	leastMiss   = 0.05  // R4: a law that is nowhere farther off is not refused, however quiet the machine
 	coldStart   = 1.15  // level 1 is set aside when level 2 beats its double by more than that
 	farOff      = 0.12  // of a pool size that was left out: more is said
 )

@@ -25,8 +25,9 @@ type planOptions struct {
 	scenario []string
 	format   string
 
-	perMonth float64
-	promises []plan.Promise
+	perMonth     float64
+	promises     []plan.Promise
+	anyProcesses bool // --processes was not given
 }
 
 func (a *app) planCommand() *cobra.Command {
@@ -37,16 +38,18 @@ func (a *app) planCommand() *cobra.Command {
 process's pool needs, what its callers wait and how long their requests take, which rate still keeps the promise, and when
 growth reaches it. Every figure comes with the interval that the measured throughput leaves it. It needs no server.
 
-The demand is --rps, or --max-concurrent with --request-duration; without either, the one that the run was made for.
+The demand is --rps, or --max-concurrent with --request-duration; what is not given, --processes too, is taken from the
+run's own demand.
 With --slo, exit code 4 says that the promise is not kept at the demand.`,
 		Example: `  pgfit plan pgfit-out --rps 500 --slo p99=50ms --processes 4
   pgfit plan pgfit-out --max-concurrent 100 --request-duration 200ms --growth 5%/month
   pgfit plan pgfit-out --rps 500 --pool-size 10           what if each process had 10 connections
   pgfit plan run.json --rps 500 --format csv              the table from half to three times the demand`,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.validate(); err != nil {
 				return err
 			}
+			o.anyProcesses = !cmd.Flags().Changed("processes")
 			return o.run(a, args[0])
 		},
 	}
@@ -152,18 +155,20 @@ func (o *planOptions) run(a *app, path string) error {
 	return nil
 }
 
-// wanted is the demand of the flags, or else the one of the run.
+// wanted is the demand of the flags; what they do not say is taken from the run's own.
 func (o *planOptions) wanted(doc *rundoc.Document) (rundoc.Demand, error) {
 	d, err := o.demand.demand()
-	if err != nil || pool.Rate(d) > 0 {
+	if err != nil {
 		return d, err
 	}
-	if pool.Rate(doc.Demand) == 0 {
-		return d, usagef("no demand: give --rps, or --max-concurrent with --request-duration")
+	if o.anyProcesses {
+		d.Processes = max(1, doc.Demand.Processes)
 	}
-	d.RPS = pool.Rate(doc.Demand)
-	if d.Processes == 1 && doc.Demand.Processes > 1 {
-		d.Processes = doc.Demand.Processes
+	if pool.Rate(d) == 0 {
+		d.RPS = pool.Rate(doc.Demand)
+	}
+	if d.RPS == 0 && pool.Rate(d) == 0 {
+		return d, usagef("no demand: give --rps, or --max-concurrent with --request-duration")
 	}
 	return d, nil
 }
