@@ -4,6 +4,7 @@
 package pool
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -21,6 +22,7 @@ const (
 	fewWait                  = 0.01 // the share of callers that may have to wait
 	almostFull               = 0.90 // R9: of the capacity
 	spare                    = 5    // connections for tools and rolling deploys
+	usualConnect             = .005 // seconds to open a connection where it was not measured
 	pgBouncerFactor          = 4    // of the ceiling: beyond that many server connections a pooler pays (rule of thumb)
 )
 
@@ -179,13 +181,14 @@ func split(in Input, p *advisor.PoolAdvice) []advisor.Finding {
 	p.PerProcess = min(max(p.PerProcess, 1), maxPoolSize+maxOverflow)
 	p.PoolSize = min(p.PerProcess, maxPoolSize)
 	if rate := Rate(in.Demand); rate > 0 {
-		// The quick form of the churn rule: pools of that size close and open few connections as the busy count swings.
-		busy := 0.0
+		// The largest over the scenarios of the sizes with which opening connections costs next to nothing.
+		p.PoolSize = 1
 		for _, c := range in.Curves {
-			busy = math.Max(busy, rate*c.Hold/float64(p.Processes))
+			if c.Hold > 0 {
+				p.PoolSize = max(p.PoolSize, steadySize(p.PerProcess, rate*c.Hold/float64(p.Processes), c.Hold, cmp.Or(in.ConnectTime, usualConnect)))
+			}
 		}
-		steady := int(math.Max(math.Ceil(busy), math.Ceil(6*math.Sqrt(busy))))
-		p.PoolSize = min(p.PerProcess, maxPoolSize, max(1, steady))
+		p.PoolSize = min(p.PoolSize, maxPoolSize)
 	}
 	p.MaxOverflow = min(p.PerProcess-p.PoolSize, maxOverflow)
 	return findings
