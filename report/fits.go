@@ -109,7 +109,11 @@ func (p *page) knees(f capacity.Foreign) {
 	fit := f.Fit
 	k := Table{Header: []string{"knee ", "N", "95 % from", "to", "meaning "}}
 	k.Add("latency-first", knee(fit.Power), "", "", "the most throughput per latency (Kleinrock)")
-	k.Add("useful", knee(fit.Knee), knee(fit.KneeInterval.Low), knee(fit.KneeInterval.High), "1 % more clients buy 0.1 % more throughput")
+	high := knee(fit.KneeInterval.High)
+	if fit.AtLeast {
+		high = "more"
+	}
+	k.Add("useful", knee(fit.Knee), knee(fit.KneeInterval.Low), high, "1 % more clients buy 0.1 % more throughput")
 	if fit.Peak != nil {
 		iv := usl.Interval{Low: far, High: far}
 		if fit.PeakInterval != nil {
@@ -121,6 +125,14 @@ func (p *page) knees(f capacity.Foreign) {
 		k.Add("useful, "+name, knee(other.Knee), knee(other.KneeInterval.Low), knee(other.KneeInterval.High), "the same by the other law")
 	}
 	p.table(k)
+}
+
+// kneeRange is the interval of the knee in brackets.
+func kneeRange(f *capacity.Fit) string {
+	if f.AtLeast {
+		return fmt.Sprintf("(about %s or more)", knee(f.KneeInterval.Low))
+	}
+	return fmt.Sprintf("(%s to %s)", knee(f.KneeInterval.Low), knee(f.KneeInterval.High))
 }
 
 // rival is the law that does not count.

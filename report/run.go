@@ -176,10 +176,9 @@ func (p *page) law(f *capacity.Fit) {
 	coefficients := fmt.Sprintf("λ %s/s, σ %.4g (%.4g to %.4g), κ %.4g (%.4g to %.4g)",
 		Rate(f.Model.Lambda), f.Model.Sigma, f.Sigma.Low, f.Sigma.High, f.Model.Kappa, f.Kappa.Low, f.Kappa.High)
 	if s := f.Server; s != nil && f.Family == capacity.FamilyQueue {
-		coefficients = fmt.Sprintf("%d servers of %s, %s outside, slowdown %.4g a job", s.Servers, Seconds(s.Service), delay(s), s.Slowdown)
+		coefficients = fmt.Sprintf("servers %d, %s each, %s outside, slowdown %.4g a job", s.Servers, Seconds(s.Service), delay(s), s.Slowdown)
 	}
-	p.para("Law: %s; knee at %s (%s to %s), latency-first at %s%s; worst miss %s.", coefficients,
-		knee(f.Knee), knee(f.KneeInterval.Low), knee(f.KneeInterval.High), knee(f.Power), peak(f), Percent(f.WorstError))
+	p.para("Law: %s; knee at %s %s, latency-first at %s%s; worst miss %s.", coefficients, knee(f.Knee), kneeRange(f), knee(f.Power), peak(f), Percent(f.WorstError))
 	if other, name := rival(f); other != nil && f.Close {
 		p.para("By the other law, %s: knee at %s (%s to %s).", name, knee(other.Knee), knee(other.KneeInterval.Low), knee(other.KneeInterval.High))
 	}

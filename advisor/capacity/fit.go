@@ -23,7 +23,8 @@ type Fit struct {
 	Knee       float64 `json:"knee"` // one per cent more connections buy 0.1 per cent more throughput
 	// KneeInterval and what follows are the counting law's.
 	KneeInterval usl.Interval  `json:"knee_interval"`
-	Power        float64       `json:"power_knee"` // the most throughput per latency (Kleinrock)
+	AtLeast      bool          `json:"knee_at_least,omitempty"` // no fall is seen: of the interval only the lower end can be relied on
+	Power        float64       `json:"power_knee"`              // the most throughput per latency (Kleinrock)
 	Peak         *float64      `json:"peak,omitempty"`
 	PeakInterval *usl.Interval `json:"peak_interval,omitempty"`
 	WorstError   float64       `json:"worst_relative_error"` // of a pool size's mean
@@ -157,6 +158,7 @@ func (f *Fit) choose() {
 		}
 	}
 	f.Lacks = counts.lacks()
+	f.AtLeast = f.Family == FamilyUSL && f.Kappa.Low <= 0
 	f.Knee, f.KneeInterval, f.Power, f.WorstError = counts.Knee, counts.KneeInterval, counts.Power, counts.WorstError
 	if counts.peak < far && counts.peakInterval.High < far {
 		f.Peak, f.PeakInterval = &counts.peak, &counts.peakInterval

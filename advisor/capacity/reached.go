@@ -33,7 +33,7 @@ func (c *Capacity) reached(byPool map[int][]rundoc.Visit, promisedPercent float6
 	if c.Chosen != c.Best {
 		p.Ratio = ratioHalfWidth(byPool[c.Chosen], byPool[c.Best])
 	}
-	if f := c.Fit; f != nil && !f.Lacks && f.KneeInterval.Low > 0 && f.KneeInterval.High < far {
+	if f := c.Fit; f != nil && !f.Lacks && !f.AtLeast && f.KneeInterval.Low > 0 && f.KneeInterval.High < far {
 		p.Knee = f.KneeInterval.High / f.KneeInterval.Low
 	}
 	c.Precision = p
