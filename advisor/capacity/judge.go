@@ -21,6 +21,7 @@ const (
 	leastSpan   = 8     // R1: largest over smallest pool size
 	draws       = 1000  // of the bootstrap of USL
 	queueDraws  = 200   // of the bootstrap of the queue, whose refits cost more
+	refitReach  = 3     // steps in the number of servers that a refit may go: with one the interval covers 80 to 90 %, with three 95 %
 	far         = 1e6   // stands for "no knee"
 	clientLimit = 0.80  // R5
 	littleLimit = 0.05  // R5

@@ -98,7 +98,7 @@ func (w within) bootstrap(s queue.Server, seed uint64, stat func(queue.Server) (
 			l := &again[at[i]]
 			l.LogX += scale * (e[rng.IntN(len(e))] - mean) / l.Weight
 		}
-		x, y := stat(queue.Refit(again, s, 1))
+		x, y := stat(queue.Refit(again, s, refitReach))
 		as, bs = append(as, x), append(bs, y)
 	}
 	return usl.Percentiles(as), usl.Percentiles(bs)
