@@ -47,11 +47,17 @@ func TestGuideExample(t *testing.T) {
 	for _, tc := range []struct {
 		c             int
 		x, p, meanSec float64
-	}{{20, 399.785, .9939, 50.13e-3}, {25, 477.357, .6661, 9.487e-3}, {30, 497.680, .1590, .932e-3}} {
+	}{{20, 399.785, .9939, 50.13e-3}, {25, 477.357, .6661, 9.487e-3}, {30, 497.680, .1590, .932e-3}, {35, 499.871, .0150, -1}} {
 		w, err := Closed(tc.c, 100, .15, linear(.05))
-		if err != nil || math.Abs(w.X-tc.x) > 1e-3 || math.Abs(w.P-tc.p) > 1e-4 || math.Abs(w.Mean-tc.meanSec) > 1e-5 {
+		if err != nil || math.Abs(w.X-tc.x) > 1e-3 || math.Abs(w.P-tc.p) > 1e-4 || tc.meanSec > 0 && math.Abs(w.Mean-tc.meanSec) > 1e-5 {
 			t.Errorf("Closed(%d) = %+v, %v, want X %g, P %g, mean %g", tc.c, w, err, tc.x, tc.p, tc.meanSec)
 		}
+	}
+	if w, err := Closed(36, 100, .15, linear(.05)); err != nil || w.P > .01 {
+		t.Errorf("36 connections are the first with which at most 1 %% wait: %g, %v", w.P, err)
+	}
+	if w, err := Open(35, 500, linear(.05), 1); err != nil || math.Abs(w.P-.039607) > 1e-6 {
+		t.Errorf("Open(35, 500) = %+v, %v", w, err)
 	}
 	w, err := Open(30, 500, linear(.05), 1)
 	if err != nil || math.Abs(w.P-.249893) > 1e-6 || math.Abs(w.Mean-2.498932e-3) > 1e-8 {
@@ -59,6 +65,22 @@ func TestGuideExample(t *testing.T) {
 	}
 	if _, err := Open(25, 500, linear(.05), 1); !errors.Is(err, ErrUnstable) {
 		t.Errorf("25 connections for 25 Erlangs: %v, want ErrUnstable", err)
+	}
+}
+
+// The guide's table has no hold time: at 200 requests a second the smallest pool in which at most 1 % wait has 7, 19 or 32
+// connections.
+func TestHoldTimeMatters(t *testing.T) {
+	for hold, want := range map[float64]int{.010: 7, .050: 19, .100: 32} {
+		for c := 1; ; c++ {
+			w, err := Open(c, 200, linear(hold), 1)
+			if err == nil && w.P <= .01 {
+				if c != want {
+					t.Errorf("hold %g s: %d connections, want %d", hold, c, want)
+				}
+				break
+			}
+		}
 	}
 }
 
