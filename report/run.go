@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -139,10 +140,19 @@ func (p *page) head(doc *rundoc.Document) {
 
 func (p *page) curve(c capacity.Capacity) {
 	p.title("scenario " + c.Scenario)
-	t := Table{Header: []string{"pool", "TPS", "95 % from", "to", "of best", "p50 ms", "p95 ms", "p99 ms", "pool wait ms", "failed", "client CPU", "marks "}}
+	waits := slices.ContainsFunc(c.Levels, func(l capacity.Level) bool { return l.Wait >= 5e-6 }) // more callers than connections
+	t := Table{Header: []string{"pool", "TPS", "95 % from", "to", "of best", "p50 ms", "p95 ms", "p99 ms", "95 % from", "to"}}
+	if waits {
+		t.Header = append(t.Header, "pool wait ms")
+	}
+	t.Header = append(t.Header, "failed", "client CPU", "marks ")
 	for _, l := range c.Levels {
-		t.Add(strconv.Itoa(l.Pool), Rate(l.TPS), Rate(l.TPSInterval.Low), Rate(l.TPSInterval.High), Percent(l.Ratio), Millis(l.P50), millisOr(l.P95), millisOr(l.P99),
-			Millis(l.Wait), strconv.FormatInt(l.Failed, 10), Percent(l.ClientCPU), strings.Join(l.Marks, " "))
+		row := []string{strconv.Itoa(l.Pool), Rate(l.TPS), Rate(l.TPSInterval.Low), Rate(l.TPSInterval.High), Percent(l.Ratio), Millis(l.P50), millisOr(l.P95), millisOr(l.P99),
+			millisOrNone(l.P99Interval.Low), millisOrNone(l.P99Interval.High)}
+		if waits {
+			row = append(row, Millis(l.Wait))
+		}
+		t.Add(append(row, strconv.FormatInt(l.Failed, 10), Percent(l.ClientCPU), strings.Join(l.Marks, " "))...)
 	}
 	p.table(t)
 	p.line("")
@@ -190,6 +200,14 @@ func (p *page) law(f *capacity.Fit) {
 func millisOr(s float64) string {
 	if s == 0 {
 		return "too few"
+	}
+	return Millis(s)
+}
+
+// millisOrNone leaves out what cannot be told.
+func millisOrNone(s float64) string {
+	if s == 0 {
+		return "-"
 	}
 	return Millis(s)
 }

@@ -27,7 +27,8 @@ type Level struct {
 	Wait        float64      `json:"mean_wait_seconds"`
 	P50         float64      `json:"service_p50_seconds"`
 	P95         float64      `json:"service_p95_seconds"`
-	P99         float64      `json:"service_p99_seconds"` // 0 where there are too few operations to say
+	P99         float64      `json:"service_p99_seconds"`  // 0 where there are too few operations to say
+	P99Interval usl.Interval `json:"service_p99_interval"` // over rounds; of a single visit by order statistics; 0 where it cannot be told
 	Failed      int64        `json:"failed"`
 	ClientCPU   float64      `json:"client_cpu_share"`
 	Busy        float64      `json:"mean_busy"`

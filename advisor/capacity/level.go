@@ -27,7 +27,7 @@ const leastForEffects = 3
 func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	l := Level{Pool: pool, Visits: len(visits)}
 	logs := make([]float64, len(visits))
-	hist := hdrhistogram.New(1, 60_000_000, 3)
+	hist := merged(visits)
 	var n, service, wait, wal, seconds float64
 	for i, v := range visits {
 		logs[i] = math.Log(v.TPS) - effects[v.Round]
@@ -38,9 +38,6 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 		for _, o := range v.Ops {
 			k := float64(o.Count)
 			n, service, wait = n+k, service+k*o.MeanService, wait+k*o.MeanWait
-			if h, err := hdrhistogram.Decode([]byte(o.Service)); err == nil {
-				hist.Merge(h)
-			}
 		}
 		for _, m := range v.Marks {
 			if !slices.Contains(l.Marks, m.Code) {
@@ -68,6 +65,7 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	}
 	if hist.TotalCount() >= leastForP99 {
 		l.P99 = float64(hist.ValueAtQuantile(99)) / 1e6
+		l.P99Interval = quantileInterval(visits, .99)
 	}
 	return l
 }
