@@ -19,6 +19,7 @@ type PoolAdvice struct {
 	Scenarios      []ScenarioPool `json:"scenarios"`
 	Comparators    []Comparator   `json:"comparators"`
 	PgBouncer      *PgBouncer     `json:"pgbouncer,omitempty"`
+	Drivers        []Driver       `json:"drivers,omitempty"`
 	Warnings       []string       `json:"warnings,omitempty"`
 }
 
@@ -56,4 +57,11 @@ type PgBouncer struct {
 	MaxDBConnections int `json:"max_db_connections"`
 	MaxClientConn    int `json:"max_client_conn"`
 	QueryWaitTimeout int `json:"query_wait_timeout_seconds"`
+}
+
+// Driver is the same pool in the words of another connection pool.
+type Driver struct {
+	Name     string `json:"name"`
+	Settings string `json:"settings"` // as that pool's configuration writes them
+	Note     string `json:"note,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"pgfit/advisor/pool"
 	"pgfit/workload/rundoc"
 )
 
@@ -22,10 +23,15 @@ func PlanText(doc *rundoc.Document, now time.Time) string {
 	if p.PromisePercent > 0 {
 		fmt.Fprintf(&b, "precision  about ±%.0f %% for the throughput of a pool size, if visits differ by 5 %%\n", p.PromisePercent)
 	}
+	if p.CheckRounds > 0 {
+		fmt.Fprintf(&b, "check      the recommended, the guide's and the present pool at %s/s, %d rounds of %s each\n", Rate(demanded(doc)), p.CheckRounds, Seconds(p.CheckSeconds))
+	}
 	end := now.Add(time.Duration(p.BudgetSeconds * float64(time.Second)))
 	fmt.Fprintf(&b, "ends       by %s (budget %s)", end.Format("15:04:05"), Seconds(p.BudgetSeconds))
 	return b.String()
 }
+
+func demanded(doc *rundoc.Document) float64 { return pool.Rate(doc.Demand) }
 
 // LoadNotice says what load will mean for a server that pgfit did not start.
 func LoadNotice(doc *rundoc.Document) string {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"pgfit/advisor"
 	"pgfit/advisor/advise"
 	"pgfit/advisor/capacity"
+	"pgfit/advisor/plan"
 	"pgfit/workload/rundoc"
 )
 
@@ -96,6 +98,7 @@ func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) err
 		p.curve(c)
 	}
 	p.pool(a.Pool)
+	p.checks(a.Checks)
 	p.settings(a.Settings)
 	p.formulas(a)
 	p.findings(a.Findings)
@@ -111,6 +114,7 @@ func Bench(w io.Writer, doc *rundoc.Document, markdown bool) error {
 		p.curve(c)
 	}
 	p.openLoop(doc)
+	p.checks(plan.Checks(doc, curves))
 	p.errors(doc)
 	return p.err
 }
@@ -136,24 +140,74 @@ func (p *page) head(doc *rundoc.Document) {
 
 func (p *page) curve(c capacity.Capacity) {
 	p.title("scenario " + c.Scenario)
-	t := Table{Header: []string{"pool", "TPS", "95 % from", "to", "of best", "p50 ms", "p95 ms", "p99 ms", "pool wait ms", "failed", "client CPU", "marks "}}
+	waits := slices.ContainsFunc(c.Levels, func(l capacity.Level) bool { return l.Wait >= 5e-6 }) // more callers than connections
+	t := Table{Header: []string{"pool", "TPS", "95 % from", "to", "of best", "p50 ms", "p95 ms", "p99 ms", "95 % from", "to"}}
+	if waits {
+		t.Header = append(t.Header, "pool wait ms")
+	}
+	t.Header = append(t.Header, "failed", "client CPU", "marks ")
 	for _, l := range c.Levels {
-		t.Add(strconv.Itoa(l.Pool), Rate(l.TPS), Rate(l.TPSInterval.Low), Rate(l.TPSInterval.High), Percent(l.Ratio), Millis(l.P50), millisOr(l.P95), millisOr(l.P99),
-			Millis(l.Wait), strconv.FormatInt(l.Failed, 10), Percent(l.ClientCPU), strings.Join(l.Marks, " "))
+		row := []string{strconv.Itoa(l.Pool), Rate(l.TPS), Rate(l.TPSInterval.Low), Rate(l.TPSInterval.High), Percent(l.Ratio), Millis(l.P50), millisOr(l.P95), millisOr(l.P99),
+			millisOrNone(l.P99Interval.Low), millisOrNone(l.P99Interval.High)}
+		if waits {
+			row = append(row, Millis(l.Wait))
+		}
+		t.Add(append(row, strconv.FormatInt(l.Failed, 10), Percent(l.ClientCPU), strings.Join(l.Marks, " "))...)
 	}
 	p.table(t)
 	p.line("")
 	p.line("Chosen: pool size %d, the smallest not seen to be 5 %% below the best (%d).", c.Chosen, c.Best)
+	p.precision(c)
+	p.falls(c)
 	if f := c.Fit; f != nil {
-		p.para("Law: λ %s/s, σ %.4g (%.4g to %.4g), κ %.4g (%.4g to %.4g); knee at %s (%s to %s), latency-first at %s%s; worst miss %s.",
-			Rate(f.Model.Lambda), f.Model.Sigma, f.Sigma.Low, f.Sigma.High, f.Model.Kappa, f.Kappa.Low, f.Kappa.High,
-			knee(f.Knee), knee(f.KneeInterval.Low), knee(f.KneeInterval.High), knee(f.Power), peak(f), Percent(f.WorstError))
+		p.law(f)
+	}
+}
+
+// falls names what pool sizes beyond the best one lose.
+func (p *page) falls(c capacity.Capacity) {
+	var parts []string
+	for _, l := range c.Levels {
+		if l.Pool > c.Best && l.Ratio < 0.95 {
+			parts = append(parts, fmt.Sprintf("%.0f %% at %d", 100*(1-l.Ratio), l.Pool))
+		}
+	}
+	if len(parts) > 0 {
+		p.para("Larger pools lose throughput against the best: %s.", strings.Join(parts, ", "))
+	}
+}
+
+// law says which law describes the curve, with its knees.
+func (p *page) law(f *capacity.Fit) {
+	p.para("%s", chosenLaw(f))
+	if f.Lacks {
+		return
+	}
+	coefficients := fmt.Sprintf("λ %s/s, σ %.4g (%.4g to %.4g), κ %.4g (%.4g to %.4g)",
+		Rate(f.Model.Lambda), f.Model.Sigma, f.Sigma.Low, f.Sigma.High, f.Model.Kappa, f.Kappa.Low, f.Kappa.High)
+	if s := f.Server; s != nil && f.Family == capacity.FamilyQueue {
+		coefficients = fmt.Sprintf("servers %d, %s each, %s outside, slowdown %.4g a job", s.Servers, Seconds(s.Service), delay(s), s.Slowdown)
+	}
+	p.para("Law: %s; knee at %s %s, latency-first at %s%s; worst miss %s.", coefficients, knee(f.Knee), kneeRange(f), knee(f.Power), peak(f), Percent(f.WorstError))
+	if other, name := rival(f); other != nil && f.Close {
+		p.para("By the other law, %s: knee at %s (%s to %s).", name, knee(other.Knee), knee(other.KneeInterval.Low), knee(other.KneeInterval.High))
+	}
+	if l := f.LeftOut; l != nil {
+		p.para("Pool sizes left out and predicted from the others: median error %s, worst %s.", Percent(l.Median), Percent(l.Worst))
 	}
 }
 
 func millisOr(s float64) string {
 	if s == 0 {
 		return "too few"
+	}
+	return Millis(s)
+}
+
+// millisOrNone leaves out what cannot be told.
+func millisOrNone(s float64) string {
+	if s == 0 {
+		return "-"
 	}
 	return Millis(s)
 }
@@ -213,6 +267,7 @@ func (p *page) pool(a advisor.PoolAdvice) {
 		p.line("")
 		p.table(c)
 	}
+	p.drivers(a.Drivers)
 }
 
 func (p *page) demand(a advisor.PoolAdvice) {

@@ -9,6 +9,7 @@ import (
 	"pgfit/advisor"
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/formulas"
+	"pgfit/advisor/plan"
 	"pgfit/advisor/pool"
 	"pgfit/advisor/rules"
 	"pgfit/workload/rundoc"
@@ -41,6 +42,7 @@ type Advice struct {
 	Capacities    []capacity.Capacity   `json:"capacities"`
 	Pool          advisor.PoolAdvice    `json:"pool"`
 	Settings      advisor.Settings      `json:"settings"`
+	Checks        []plan.Check          `json:"checks,omitempty"` // the pools at the demanded rate: predicted and observed
 	Findings      []advisor.Finding     `json:"findings"`
 	Formulas      []formulas.Comparison `json:"formulas,omitempty"`
 	Only          string                `json:"only,omitempty"` // reload or restart: proposals of the other kind are left out of patches
@@ -74,6 +76,7 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 			Lift: "run pgfit on another machine",
 		})
 	}
+	a.Checks = plan.Checks(doc, curves)
 	a.Pool, findings = pool.Advise(poolInput(doc, curves))
 	a.Findings = append(a.Findings, findings...)
 	a.Settings = rules.Advise(rules.Input{

@@ -4,11 +4,13 @@
 package capacity
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"sort"
 
 	"pgfit/advisor"
+	"pgfit/advisor/queue"
 	"pgfit/advisor/usl"
 	"pgfit/workload/rundoc"
 )
@@ -25,27 +27,17 @@ type Level struct {
 	Wait        float64      `json:"mean_wait_seconds"`
 	P50         float64      `json:"service_p50_seconds"`
 	P95         float64      `json:"service_p95_seconds"`
-	P99         float64      `json:"service_p99_seconds"` // 0 where there are too few operations to say
+	P99         float64      `json:"service_p99_seconds"`  // 0 where there are too few operations to say
+	P99Interval usl.Interval `json:"service_p99_interval"` // over rounds; of a single visit by order statistics; 0 where it cannot be told
 	Failed      int64        `json:"failed"`
 	ClientCPU   float64      `json:"client_cpu_share"`
 	Busy        float64      `json:"mean_busy"`
 	WALRate     float64      `json:"wal_bytes_per_second"`
 	Marks       []string     `json:"marks,omitempty"`
-}
-
-// Fit is the law of one curve with its knees. A knee above the largest measured pool size is given as it was computed; it
-// is never recommended.
-type Fit struct {
-	Model        usl.Model     `json:"model"`
-	Sigma        usl.Interval  `json:"sigma_interval"`
-	Kappa        usl.Interval  `json:"kappa_interval"`
-	Knee         float64       `json:"knee"` // one per cent more connections buy 0.1 per cent more throughput
-	KneeInterval usl.Interval  `json:"knee_interval"`
-	Power        float64       `json:"power_knee"` // the most throughput per latency (Kleinrock)
-	Peak         *float64      `json:"peak,omitempty"`
-	PeakInterval *usl.Interval `json:"peak_interval,omitempty"`
-	WithoutOne   bool          `json:"pool_size_1_set_aside,omitempty"`
-	WorstError   float64       `json:"worst_relative_error"` // of a pool size's mean
+	// Absolute is the interval of the throughput itself: what whole rounds differ is in it, unlike in TPSInterval.
+	Absolute usl.Interval `json:"tps_interval_absolute"`
+	// Times are service times in seconds at Shares, from the merged histograms.
+	Times []float64 `json:"-"`
 }
 
 // Capacity is one scenario's curve.
@@ -58,6 +50,10 @@ type Capacity struct {
 	CV2      float64 `json:"hold_cv2"`          // its squared coefficient of variation
 	Idle     float64 `json:"hold_seconds_idle"` // the same at the smallest pool size: the query time without contention
 	Fit      *Fit    `json:"fit,omitempty"`
+	// Precision is what the sweep reached.
+	Precision Precision `json:"precision"`
+
+	grid []float64 // X at whole numbers of connections, from 0
 }
 
 // At is the level of a pool size, or the zero value.
@@ -70,18 +66,64 @@ func (c Capacity) At(pool int) Level {
 	return Level{}
 }
 
-// Throughput is X(n) in 1/s, read off the measured levels: straight lines between them and from the origin to the first.
-// Beyond the largest level it stays there.
+// Throughput is X(n) in 1/s, read off the measured levels along the law that counts, so that at a measured pool size it is
+// the measured figure; without a law, or where none fits, in straight lines of ln X over ln n. Beyond the largest level it
+// stays there.
 func (c Capacity) Throughput(n float64) float64 {
-	before := Level{}
-	for _, l := range c.Levels {
-		if n <= float64(l.Pool) {
-			share := (n - float64(before.Pool)) / float64(l.Pool-before.Pool)
-			return before.TPS + share*(l.TPS-before.TPS)
-		}
-		before = l
+	if n < 0 || len(c.Levels) == 0 {
+		return 0
 	}
-	return before.TPS
+	if c.grid == nil {
+		return c.read(n)
+	}
+	whole := int(math.Min(n, float64(len(c.grid)-1)))
+	if n == float64(whole) || whole == len(c.grid)-1 {
+		return c.grid[whole]
+	}
+	if whole == 0 {
+		return n * c.grid[1]
+	}
+	// The latency n/X(n) is the straighter of the two.
+	share := n - float64(whole)
+	return n / ((1-share)*float64(whole)/c.grid[whole] + share*float64(whole+1)/c.grid[whole+1])
+}
+
+// read is Throughput without the table.
+func (c Capacity) read(n float64) float64 {
+	var law func(float64) float64
+	levels := make([]queue.Level, 0, len(c.Levels))
+	for _, l := range c.Levels {
+		levels = append(levels, queue.Level{N: float64(l.Pool), LogX: math.Log(l.TPS)})
+	}
+	if c.Fit != nil && !c.Fit.Lacks {
+		law = c.Fit.Throughput
+	}
+	if c.Fit != nil && c.Fit.WithoutOne && n < 2 {
+		law = nil
+	}
+	return between(levels, law, n)
+}
+
+// tabulate fills the table that Throughput looks up.
+func (c *Capacity) tabulate() {
+	grid := make([]float64, c.Levels[len(c.Levels)-1].Pool+1)
+	for n := range grid {
+		grid[n] = c.read(float64(n))
+	}
+	c.grid = grid
+}
+
+// Scaled is the curve with every throughput times factor, for the ends of an interval.
+func (c Capacity) Scaled(factor float64) Capacity {
+	s := c
+	s.Levels, s.grid, s.Fit = slices.Clone(c.Levels), slices.Clone(c.grid), nil
+	for i := range s.Levels {
+		s.Levels[i].TPS *= factor
+	}
+	for i := range s.grid {
+		s.grid[i] *= factor
+	}
+	return s
 }
 
 // Analyse makes the curve of every scenario in the plan's order, with the findings about it. The same document gives the
@@ -90,30 +132,48 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 	var curves []Capacity
 	var findings []advisor.Finding
 	for _, name := range doc.Plan.Scenarios {
-		visits := slices.DeleteFunc(slices.Clone(doc.Visits), func(v rundoc.Visit) bool {
-			return v.Phase != "B" || v.Scenario != name || v.TPS <= 0
-		})
+		visits := sweepVisits(doc, name)
 		if len(visits) == 0 {
 			continue
 		}
-		c, doubts := curve(name, visits, doc.Plan.Seed)
-		curves, findings = append(curves, c), append(findings, doubts...)
+		c := curve(name, visits)
+		findings = append(findings, c.fit(visits, doc.Plan.Seed)...)
+		c.tabulate()
+		c.reached(byPoolSize(visits), doc.Plan.PromisePercent)
+		findings = append(findings, c.missed()...)
+		curves, findings = append(curves, c), append(findings, doubts(c, visits)...)
 	}
 	return curves, findings
 }
 
-func curve(name string, visits []rundoc.Visit, seed uint64) (Capacity, []advisor.Finding) {
+// Doubts are the findings about the visits alone, without a law.
+func Doubts(doc *rundoc.Document) []advisor.Finding {
+	var out []advisor.Finding
+	for _, name := range doc.Plan.Scenarios {
+		if visits := sweepVisits(doc, name); len(visits) > 0 {
+			out = append(out, doubts(curve(name, visits), visits)...)
+		}
+	}
+	return out
+}
+
+// sweepVisits are the visits of a scenario's sweep that count.
+func sweepVisits(doc *rundoc.Document, name string) []rundoc.Visit {
+	return slices.DeleteFunc(slices.Clone(doc.Visits), func(v rundoc.Visit) bool {
+		return v.Phase != "B" || v.Scenario != name || v.TPS <= 0 || Dropped(v)
+	})
+}
+
+// Dropped tells whether a visit belongs to a first round that differed from the others and was made again.
+func Dropped(v rundoc.Visit) bool {
+	return slices.ContainsFunc(v.Marks, func(m rundoc.Mark) bool { return m.Code == rundoc.FirstRound })
+}
+
+// curve is the curve without a law.
+func curve(name string, visits []rundoc.Visit) Capacity {
 	c := Capacity{Scenario: name}
-	byPool := map[int][]rundoc.Visit{}
-	for _, v := range visits {
-		byPool[v.PoolSize] = append(byPool[v.PoolSize], v)
-	}
-	var pools []int
-	for pool, at := range byPool {
-		pools = append(pools, pool)
-		sort.Slice(at, func(i, j int) bool { return at[i].Round < at[j].Round })
-	}
-	sort.Ints(pools)
+	byPool := byPoolSize(visits)
+	pools := slices.Sorted(maps.Keys(byPool))
 	effects := roundEffects(visits)
 	for _, pool := range pools {
 		c.Levels = append(c.Levels, level(pool, byPool[pool], effects))
@@ -121,8 +181,19 @@ func curve(name string, visits []rundoc.Visit, seed uint64) (Capacity, []advisor
 	c.choose(byPool)
 	c.Hold, c.CV2 = hold(byPool[c.Chosen])
 	c.Idle, _ = hold(byPool[pools[0]])
-	findings := c.fit(visits, seed)
-	return c, append(findings, doubts(c, visits)...)
+	return c
+}
+
+// byPoolSize are the visits of each pool size, in the order of the rounds.
+func byPoolSize(visits []rundoc.Visit) map[int][]rundoc.Visit {
+	byPool := map[int][]rundoc.Visit{}
+	for _, v := range visits {
+		byPool[v.PoolSize] = append(byPool[v.PoolSize], v)
+	}
+	for _, at := range byPool {
+		sort.Slice(at, func(i, j int) bool { return at[i].Round < at[j].Round })
+	}
+	return byPool
 }
 
 // choose finds the best pool size and the smallest one whose paired ratio to it has a one-sided lower bound above 0.95 at
@@ -160,5 +231,9 @@ func hold(visits []rundoc.Visit) (mean, cv2 float64) {
 		return 0, 0
 	}
 	mean = sum / n
-	return mean, math.Max(0, sum2/n/(mean*mean)-1)
+	cv2 = sum2/n/(mean*mean) - 1
+	if math.IsNaN(cv2) || cv2 > far {
+		return mean, 1 // no figures that a server gives; as if exponential
+	}
+	return mean, math.Max(0, cv2)
 }

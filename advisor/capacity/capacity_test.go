@@ -102,6 +102,13 @@ func TestFindings(t *testing.T) {
 		{"saturated client", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Client.CPUShare = 0.9 }, "R5", "", true},
 		{"foreign load", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Marks = []rundoc.Mark{{Code: "foreign"}} }, "R6", "", true},
 		{"failures", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Failed = v.Transactions / 50 }, "R7", "", true},
+		{"not settled", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Marks = []rundoc.Mark{{Code: rundoc.Unsteady}} }, "R10", "", true},
+		{"some noise", make5(levels, .1, .02), nil, "R8", "R11", false},
+		{"a first round set aside", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.Round == 1 {
+				v.TPS, v.Marks = v.TPS/9, []rundoc.Mark{{Code: rundoc.FirstRound}}
+			}
+		}, "", "R", false},
 		{"noise inside rounds", make5(levels, .4, .02), nil, "R11", "", true},
 		{"rounds that differ", make5(levels, .01, .5), nil, "R11", "", false},
 	} {
@@ -180,4 +187,56 @@ func FuzzReadCSV(f *testing.F) {
 			t.Errorf("FitPoints: %v", err)
 		}
 	})
+}
+
+// Drift from the first half of the rounds to the second is found, and alternating rounds are not called so.
+func TestDrift(t *testing.T) {
+	rounds := func(factor func(r int) float64) [][]float64 {
+		var out [][]float64
+		for r := range 8 {
+			var xs []float64
+			for _, n := range []float64{1, 2, 4, 8, 16, 32, 64} {
+				xs = append(xs, 1000*n/(1+.05*(n-1)+.001*n*(n-1))*factor(r))
+			}
+			out = append(out, xs)
+		}
+		return out
+	}
+	_, findings := Analyse(doc([]int{1, 2, 4, 8, 16, 32, 64}, rounds(func(r int) float64 { return 1 - .04*float64(r) })))
+	if codes(findings) != "R11" || !strings.Contains(findings[0].Text, "drifts") {
+		t.Errorf("findings %+v, want drift", findings)
+	}
+	_, findings = Analyse(doc([]int{1, 2, 4, 8, 16, 32, 64}, rounds(func(r int) float64 { return 1 - .1*float64(r%2) })))
+	if codes(findings) != "" {
+		t.Errorf("findings %+v of rounds that alternate", findings)
+	}
+}
+
+// A quiet sweep has reached its aim after five rounds and not after four; a noisy one has not.
+func TestEnough(t *testing.T) {
+	rng := rand.New(rand.NewPCG(41, 42))
+	law := usl.Model{Lambda: 1000, Sigma: .05, Kappa: .001}
+	levels := []int{1, 2, 4, 8, 16, 32, 64}
+	for _, tc := range []struct {
+		name   string
+		rounds int
+		noise  float64
+		want   bool
+	}{{"quiet", 5, .01, true}, {"too few rounds", 4, .01, false}, {"noisy", 5, .2, false}} {
+		t.Run(tc.name, func(t *testing.T) {
+			var all [][]float64
+			for range tc.rounds {
+				var xs []float64
+				for _, n := range levels {
+					xs = append(xs, law.Throughput(float64(n))*math.Exp(tc.noise*rng.NormFloat64()))
+				}
+				all = append(all, xs)
+			}
+			d := doc(levels, all)
+			if got := Enough(d.Plan, d.Visits); got != tc.want {
+				curves, _ := Analyse(d)
+				t.Errorf("Enough = %v, want %v: %+v", got, tc.want, curves[0].Precision)
+			}
+		})
+	}
 }

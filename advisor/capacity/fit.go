@@ -1,181 +1,166 @@
 package capacity
 
 import (
-	"fmt"
-	"maps"
 	"math"
-	"slices"
 
-	"gonum.org/v1/gonum/stat"
-
-	"pgfit/advisor"
+	"pgfit/advisor/queue"
 	"pgfit/advisor/usl"
-	"pgfit/workload/rundoc"
 )
 
-// Bounds of the refusals.
+// Families of laws.
 const (
-	leastLevels = 6     // R1: fewer fit exactly and hide every lack of fit
-	leastSpan   = 8     // R1: largest over smallest pool size
-	draws       = 1000  // of the bootstrap
-	far         = 1e6   // stands for "no knee"
-	clientLimit = 0.80  // R5
-	littleLimit = 0.05  // R5
-	errorLimit  = 0.001 // R7
-	noiseLimit  = 0.20  // R11: standard deviation of ln X
-	fitLimit    = 0.15  // R4: worst relative error of a pool size's mean
-	coldStart   = 1.15  // level 1 is set aside when level 2 beats its double by more than that
+	FamilyUSL   = "usl"
+	FamilyQueue = "queue"
 )
 
-// fit fits the law, or says why not.
-func (c *Capacity) fit(visits []rundoc.Visit, seed uint64) []advisor.Finding {
-	first, last := c.Levels[0].Pool, c.Levels[len(c.Levels)-1].Pool
-	if len(c.Levels) < leastLevels || last < leastSpan*first {
-		return []advisor.Finding{{
-			Code: "R1", Scenario: c.Scenario, Text: fmt.Sprintf("%d pool sizes from %d to %d carry a measured choice, but no model", len(c.Levels), first, last),
-			Lift: "measure at least 6, the largest at least 8 times the smallest",
-		}}
+// Fit is the two rival laws of one curve. A knee above the largest measured pool size is given as it was computed; it is
+// never recommended.
+type Fit struct {
+	Family     string  `json:"family"`                // the law that describes the curve better, by AICc
+	Close      bool    `json:"close,omitempty"`       // neither is better by 2: both are printed, the smaller knee counts
+	Lacks      bool    `json:"lack_of_fit,omitempty"` // neither describes it (R4)
+	WithoutOne bool    `json:"pool_size_1_set_aside,omitempty"`
+	Knee       float64 `json:"knee"` // one per cent more connections buy 0.1 per cent more throughput
+	// KneeInterval and what follows are the counting law's.
+	KneeInterval usl.Interval  `json:"knee_interval"`
+	AtLeast      bool          `json:"knee_at_least,omitempty"` // no fall is seen: of the interval only the lower end can be relied on
+	Power        float64       `json:"power_knee"`              // the most throughput per latency (Kleinrock)
+	Peak         *float64      `json:"peak,omitempty"`
+	PeakInterval *usl.Interval `json:"peak_interval,omitempty"`
+	WorstError   float64       `json:"worst_relative_error"` // of a pool size's mean
+	LeftOut      *LeftOut      `json:"left_out,omitempty"`
+
+	Model usl.Model    `json:"model"`
+	Sigma usl.Interval `json:"sigma_interval"`
+	Kappa usl.Interval `json:"kappa_interval"`
+	USL   Shape        `json:"usl"`
+
+	Server *queue.Server `json:"server,omitempty"` // nil when the queue was not tried
+	Queue  *Shape        `json:"queue,omitempty"`
+}
+
+// Shape is one law's figures.
+type Shape struct {
+	Knee         float64      `json:"knee"`
+	KneeInterval usl.Interval `json:"knee_interval"`
+	Power        float64      `json:"power_knee"`
+	WorstError   float64      `json:"worst_relative_error"`
+	AICc         float64      `json:"aicc"`
+	LackOfFit    *float64     `json:"lack_of_fit_p,omitempty"` // of the F test against the scatter between rounds; nil: too few rounds
+	peak         float64
+	peakInterval usl.Interval
+}
+
+// lacks tells whether the law misses the curve: by the F test where there is one, else by the worst miss.
+func (s Shape) lacks() bool {
+	if s.LackOfFit != nil {
+		return *s.LackOfFit < fitAlpha && s.WorstError > leastMiss
 	}
-	skipOne := c.coldOne()
-	var points []usl.Point
-	for _, v := range visits {
-		if !skipOne || v.PoolSize > 1 {
-			points = append(points, usl.Point{N: float64(v.PoolSize), X: v.TPS, Round: v.Round})
-		}
+	return s.WorstError > fitLimit
+}
+
+// Throughput is X(n) in 1/s of the law that counts.
+func (f *Fit) Throughput(n float64) float64 {
+	if f.Family == FamilyQueue {
+		return f.Server.Throughput(n)
 	}
-	m, err := usl.Fit(points)
+	return f.Model.Throughput(n)
+}
+
+// fitLaws fits both laws and chooses. Points must be clear of round effects, of which lost degrees of freedom were taken.
+func fitLaws(points []usl.Point, lost int, seed uint64) (*Fit, error) {
+	w := newWithin(points, lost)
+	f := &Fit{}
+	if err := f.fitUSL(w, seed); err != nil {
+		return nil, err
+	}
+	f.fitQueue(w, seed)
+	f.choose()
+	return f, nil
+}
+
+// bounded keeps a knee between the smallest measured N, below which nothing is known, and the number that stands for none.
+func bounded(v, first float64) float64 { return math.Min(math.Max(v, first), far) }
+
+func (f *Fit) fitUSL(w within, seed uint64) error {
+	m, err := usl.FitLog(w.points)
 	if err != nil {
-		return []advisor.Finding{{Code: "R4", Scenario: c.Scenario, Text: "no law fits the curve: " + err.Error(), Lift: "read the measured levels"}}
+		return err
 	}
-	bounded := func(v float64) float64 { return math.Min(v, far) }
-	knee := func(m usl.Model) float64 { return bounded(m.Knee(0.1)) }
-	iv := usl.Bootstrap(points, m, draws, seed, func(m usl.Model) float64 { return m.Sigma }, func(m usl.Model) float64 { return m.Kappa },
-		knee, func(m usl.Model) float64 { return bounded(m.Peak()) })
-	c.Fit = &Fit{Model: m, Sigma: iv[0], Kappa: iv[1], Knee: knee(m), KneeInterval: iv[2], Power: bounded(m.Knee(0.5)), WithoutOne: skipOne}
-	return c.judge(iv)
+	first := w.levels[0].N
+	iv := usl.Bootstrap(w.points, m, usl.FitLog, draws, seed, func(m usl.Model) float64 { return m.Sigma }, func(m usl.Model) float64 { return m.Kappa },
+		func(m usl.Model) float64 { return bounded(m.Knee(0.1), first) }, func(m usl.Model) float64 { return bounded(m.Peak(), first) })
+	f.Model, f.Sigma, f.Kappa, f.USL = m, orAny(iv[0], 0, 1), orAny(iv[1], 0, far), uslShape(w, m)
+	f.USL.KneeInterval, f.USL.peakInterval = orAny(iv[2], first, far), orAny(iv[3], first, far)
+	if f.Kappa.Low <= 0 {
+		f.USL.peakInterval.High = far
+	}
+	return nil
 }
 
-// judge says what the fit cannot carry.
-func (c *Capacity) judge(iv []usl.Interval) []advisor.Finding {
-	var out []advisor.Finding
-	f := c.Fit
-	if f.WithoutOne {
-		out = append(out, advisor.Finding{
-			Code: "level-1", Scenario: c.Scenario,
-			Text: fmt.Sprintf("pool size 1 is set aside in the fit: pool size %d delivers %.1f times its throughput, since with one connection idle processors have to be woken on every round trip",
-				c.Levels[1].Pool, c.Levels[1].TPS/c.Levels[0].TPS),
-		})
+// orAny is an interval, or the whole range where no resample could be fitted.
+func orAny(iv usl.Interval, low, high float64) usl.Interval {
+	if math.IsNaN(iv.Low) || math.IsNaN(iv.High) {
+		return usl.Interval{Low: low, High: high}
 	}
-	for _, l := range c.Levels {
-		if !f.WithoutOne || l.Pool > 1 {
-			f.WorstError = math.Max(f.WorstError, math.Abs(f.Model.Throughput(float64(l.Pool))/l.TPS-1))
+	return iv
+}
+
+// uslShape is a Shape without its intervals.
+func uslShape(w within, m usl.Model) Shape {
+	first := w.levels[0].N
+	return Shape{
+		Knee: bounded(m.Knee(0.1), first), Power: bounded(m.Knee(0.5), first), peak: bounded(m.Peak(), first), WorstError: w.worst(m.Throughput),
+		AICc: w.aicc(usl.SSE(w.points, m), m.Free()+1), LackOfFit: w.lackOfFit(m.Throughput, m.Free()),
+	}
+}
+
+// fitQueue fits the rival where there are enough points and not too many clients.
+func (f *Fit) fitQueue(w within, seed uint64) {
+	s, sse, err := queue.Fit(w.levels)
+	if err != nil || len(w.levels) < 5 {
+		return
+	}
+	shape := queueShape(w, s, sse)
+	knee := w.queueKnee()
+	shape.KneeInterval, shape.peakInterval = w.bootstrap(s, seed, func(s queue.Server) (float64, float64) { return knee(s, 0.1), knee(s, 0) })
+	f.Server, f.Queue = &s, &shape
+}
+
+// queueShape is a Shape without its intervals; sse is the queue's sum of squares about the levels' means.
+func queueShape(w within, s queue.Server, sse float64) Shape {
+	knee := w.queueKnee()
+	return Shape{
+		Knee: knee(s, 0.1), Power: knee(s, 0.5), peak: knee(s, 0), WorstError: w.worst(s.Throughput),
+		AICc: w.aicc(sse+w.ss, 5), LackOfFit: w.lackOfFit(s.Throughput, 4),
+	}
+}
+
+func (w within) queueKnee() func(queue.Server, float64) float64 {
+	first, top := w.levels[0].N, int(w.levels[len(w.levels)-1].N)
+	return func(s queue.Server, e float64) float64 { return bounded(s.Knee(e, top), first) }
+}
+
+// choose takes the law with the smaller AICc; when they are close, the one with the smaller knee.
+func (f *Fit) choose() {
+	f.Family = FamilyUSL
+	counts := f.USL
+	if q := f.Queue; q != nil {
+		f.Close = math.Abs(q.AICc-f.USL.AICc) < 2
+		if f.Close && q.Knee < f.USL.Knee || !f.Close && q.AICc < f.USL.AICc {
+			f.Family, counts = FamilyQueue, *q
+		}
+		if counts.lacks() && !f.USL.lacks() {
+			f.Family, counts = FamilyUSL, f.USL
+		}
+		if counts.lacks() && !q.lacks() {
+			f.Family, counts = FamilyQueue, *q
 		}
 	}
-	if f.WorstError > fitLimit {
-		out = append(out, advisor.Finding{
-			Code: "R4", Scenario: c.Scenario, Text: fmt.Sprintf("the law misses a measured pool size by %.0f %%: the choice rests on the measured levels alone", 100*f.WorstError),
-			Lift: "more rounds, if the noise is to blame; else the curve has another shape",
-		})
+	f.Lacks = counts.lacks()
+	f.AtLeast = f.Family == FamilyUSL && f.Kappa.Low <= 0
+	f.Knee, f.KneeInterval, f.Power, f.WorstError = counts.Knee, counts.KneeInterval, counts.Power, counts.WorstError
+	if counts.peak < far && counts.peakInterval.High < far {
+		f.Peak, f.PeakInterval = &counts.peak, &counts.peakInterval
 	}
-	if iv[1].Low > 0 {
-		peak := f.Model.Peak()
-		f.Peak, f.PeakInterval = &peak, &iv[3]
-	} else {
-		out = append(out, advisor.Finding{
-			Code: "R3", Scenario: c.Scenario, Text: fmt.Sprintf("no peak is named: throughput is not seen to fall up to pool size %d (the interval of κ includes 0)", c.Levels[len(c.Levels)-1].Pool),
-			Lift: "measure larger pool sizes or more rounds",
-		})
-	}
-	return out
-}
-
-// coldOne tells whether level 1 is too low to anchor the law: one client beaten by far more than its double.
-func (c *Capacity) coldOne() bool {
-	if len(c.Levels) < 3 || c.Levels[0].Pool != 1 {
-		return false
-	}
-	one, two := c.Levels[0], c.Levels[1]
-	return two.TPS > coldStart*float64(two.Pool)*one.TPS
-}
-
-// doubts are the refusals that rest on the visits themselves.
-func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
-	var out []advisor.Finding
-	add := func(code, text, lift string, blocks bool) {
-		out = append(out, advisor.Finding{Code: code, Scenario: c.Scenario, Text: text, Lift: lift, Blocks: blocks})
-	}
-	if top := c.Levels[len(c.Levels)-1].Pool; c.Best == top && len(c.Levels) > 1 {
-		add("R2", fmt.Sprintf("the best pool size is the largest one measured: the server carries at least %d", top), "measure larger pool sizes", false)
-	}
-	count := map[string]int{}
-	deciding := false
-	for _, v := range visits {
-		if v.Client.CPUShare > clientLimit {
-			count["R5"]++
-		}
-		for _, m := range v.Marks {
-			switch m.Code {
-			case "foreign":
-				count["R6"]++
-			case "little":
-				count["R5"]++
-			}
-		}
-		if all := v.Transactions + v.Failed; all > 0 && float64(v.Failed) > errorLimit*float64(all) {
-			count["R7"]++
-			deciding = deciding || v.PoolSize == c.Chosen
-		}
-	}
-	most := func(code string) bool { return 2*count[code] > len(visits) }
-	if most("R5") {
-		add("R5", "the load generator, not the server, was the limit in most visits", "run pgfit on another machine, or give it more processors", true)
-	}
-	if n := count["R6"]; n > 0 {
-		add("R6", fmt.Sprintf("other sessions kept the server busy in %d of %d visits", n, len(visits)), "measure when nobody else does, or on a scratch server", most("R6"))
-	}
-	if n := count["R7"]; n > 0 {
-		add("R7", fmt.Sprintf("more than 0.1 %% of the operations failed in %d of %d visits", n, len(visits)), "see the errors in run.json; the operations have to succeed first", deciding)
-	}
-	// Complete rounds take what a whole round was faster or slower out of every comparison, so only what is left blocks.
-	if sd := residualSpread(visits); sd > noiseLimit {
-		add("R11", fmt.Sprintf("visits of the same pool size differ by %.0f %% (standard deviation) within their rounds: the environment is too noisy", 100*sd),
-			"measure when the machine is quiet, or longer", true)
-	} else if sd := roundSpread(visits); sd > noiseLimit {
-		add("R11", fmt.Sprintf("rounds differ by %.0f %% (standard deviation): something else used the machine; the comparison of pool sizes is free of it, the absolute figures are not", 100*sd),
-			"measure when the machine is quiet", false)
-	}
-	return out
-}
-
-// roundSpread is the standard deviation between rounds of the mean of ln X.
-func roundSpread(visits []rundoc.Visit) float64 {
-	means := roundMeans(visits)
-	if len(means) < 3 {
-		return 0
-	}
-	values := make([]float64, 0, len(means))
-	for _, r := range slices.Sorted(maps.Keys(means)) {
-		values = append(values, means[r])
-	}
-	return stat.StdDev(values, nil)
-}
-
-// residualSpread is the standard deviation of ln X once the means of pool sizes and rounds are taken out.
-func residualSpread(visits []rundoc.Visit) float64 {
-	effects := roundEffects(visits)
-	sum, n := map[int]float64{}, map[int]float64{}
-	for _, v := range visits {
-		sum[v.PoolSize] += math.Log(v.TPS) - effects[v.Round]
-		n[v.PoolSize]++
-	}
-	df := len(visits) - len(sum) - max(0, len(effects)-1)
-	if df < 3 {
-		return 0
-	}
-	ss := 0.0
-	for _, v := range visits {
-		d := math.Log(v.TPS) - effects[v.Round] - sum[v.PoolSize]/n[v.PoolSize]
-		ss += d * d
-	}
-	return math.Sqrt(ss / float64(df))
 }

@@ -104,60 +104,97 @@ func cell(row []string, i, line int, name string, least float64) (float64, error
 // Points are the visits of one scenario of a run.
 func Points(doc *rundoc.Document, scenario string) []Point {
 	var out []Point
-	for _, v := range doc.Visits {
-		if v.Phase == "B" && v.Scenario == scenario && v.TPS > 0 {
-			out = append(out, Point{N: float64(v.PoolSize), X: v.TPS, Round: v.Round})
-		}
+	for _, v := range sweepVisits(doc, scenario) {
+		out = append(out, Point{N: float64(v.PoolSize), X: v.TPS, Round: v.Round})
 	}
 	return out
 }
 
-// FitPoints fits the law to measurements, weighted or, for comparison with published figures, by plain least squares.
+// FitPoints fits both laws to measurements, or, for comparison with published figures, USL alone by plain least squares.
+// Where every round has the same N, what a whole round was faster or slower is taken out first.
 func FitPoints(name string, points []Point, plain bool, seed uint64) (Foreign, error) {
 	f := Foreign{Name: name, Method: "weighted", Points: len(points), Findings: []advisor.Finding{}}
-	m, err := usl.Fit(points)
+	var err error
+	var fit *Fit
+	clear, lost := withoutRounds(points)
 	if plain {
-		f.Method = "plain"
-		m, err = usl.FitPlain(points)
+		f.Method, clear = "plain", points
+		fit, err = fitPlain(points, seed)
+	} else {
+		fit, err = fitCurve(clear, lost, seed)
 	}
 	if err != nil {
 		return f, err
 	}
-	bounded := func(v float64) float64 { return math.Min(v, far) }
-	iv := usl.Bootstrap(points, m, draws, seed, func(m usl.Model) float64 { return m.Sigma }, func(m usl.Model) float64 { return m.Kappa },
-		func(m usl.Model) float64 { return bounded(m.Knee(0.1)) }, func(m usl.Model) float64 { return bounded(m.Peak()) })
-	f.Fit = Fit{Model: m, Sigma: iv[0], Kappa: iv[1], Knee: bounded(m.Knee(0.1)), KneeInterval: iv[2], Power: bounded(m.Knee(0.5))}
-	if m.Kappa > 0 {
-		peak, x := m.Peak(), m.Throughput(m.Peak())
-		f.Fit.Peak, f.PeakX = &peak, &x
-		if iv[1].Low > 0 {
-			f.Fit.PeakInterval = &iv[3]
-		}
+	f.Fit = *fit
+	if f.Fit.Peak != nil {
+		x := fit.Throughput(*f.Fit.Peak)
+		f.PeakX = &x
 	}
-	if m.Sigma > 0 {
+	if m := f.Fit.Model; m.Sigma > 0 {
 		limit := m.Lambda / m.Sigma
 		f.Limit = &limit
 	}
-	f.describe(points)
+	f.describe(clear)
+	return f, nil
+}
+
+// withoutRounds takes the round effects out of points, and says how many degrees of freedom they took.
+func withoutRounds(points []Point) ([]Point, int) {
+	visits := make([]rundoc.Visit, len(points))
+	for i, p := range points {
+		if p.N != math.Trunc(p.N) || !(p.X > 0) {
+			return points, 0
+		}
+		visits[i] = rundoc.Visit{PoolSize: int(p.N), Round: p.Round, TPS: p.X}
+	}
+	effects := roundEffects(visits)
+	out := slices.Clone(points)
+	for i := range out {
+		out[i].X /= math.Exp(effects[out[i].Round])
+	}
+	return out, max(0, len(effects)-1)
+}
+
+// fitPlain is USL alone by plain least squares on X.
+func fitPlain(points []Point, seed uint64) (*Fit, error) {
+	m, err := usl.FitPlain(points)
+	if err != nil {
+		return nil, err
+	}
+	w := newWithin(points, 0)
+	first := w.levels[0].N
+	knee := func(m usl.Model) float64 { return bounded(m.Knee(0.1), first) }
+	iv := usl.Bootstrap(points, m, usl.Fit, draws, seed, func(m usl.Model) float64 { return m.Sigma }, func(m usl.Model) float64 { return m.Kappa },
+		knee, func(m usl.Model) float64 { return bounded(m.Peak(), first) })
+	f := &Fit{Family: FamilyUSL, Model: m, Sigma: orAny(iv[0], 0, 1), Kappa: orAny(iv[1], 0, far), Knee: knee(m), KneeInterval: orAny(iv[2], first, far), Power: bounded(m.Knee(0.5), first), WorstError: w.worst(m.Throughput)}
+	f.USL = Shape{Knee: f.Knee, KneeInterval: f.KneeInterval, Power: f.Power, WorstError: f.WorstError}
+	f.Lacks = f.WorstError > fitLimit
+	if m.Kappa > 0 {
+		peak := m.Peak()
+		f.Peak, f.PeakInterval = &peak, &iv[3]
+	}
 	return f, nil
 }
 
 // describe adds the residuals and the refusals.
 func (f *Foreign) describe(points []Point) {
 	var levels []float64
-	smallest, ss := math.Inf(1), 0.0
+	smallest, ss, scale := math.Inf(1), 0.0, 0.0
+	for _, p := range points {
+		scale = math.Max(scale, p.X) // squares of huge figures stay finite
+	}
 	for _, p := range points {
 		f.Largest, smallest = math.Max(f.Largest, p.N), math.Min(smallest, p.N)
 		if !slices.Contains(levels, p.N) {
 			levels = append(levels, p.N)
 		}
-		d := p.X - f.Fit.Model.Throughput(p.N)
+		d := (p.X - f.Fit.Throughput(p.N)) / scale
 		ss += d * d
-		f.Fit.WorstError = math.Max(f.Fit.WorstError, math.Abs(d)/p.X)
 	}
 	f.Levels = len(levels)
 	if len(points) > 3 {
-		f.RSE = math.Sqrt(ss / float64(len(points)-3))
+		f.RSE = scale * math.Sqrt(ss/float64(len(points)-3))
 	}
 	if f.Levels < leastLevels || f.Largest < leastSpan*smallest {
 		f.Findings = append(f.Findings, advisor.Finding{
@@ -165,14 +202,5 @@ func (f *Foreign) describe(points []Point) {
 			Lift: "measure at least 6, the largest at least 8 times the smallest",
 		})
 	}
-	if f.Fit.Kappa.Low <= 0 {
-		f.Findings = append(f.Findings, advisor.Finding{
-			Code: "R3", Text: fmt.Sprintf("the interval of κ includes 0: no fall is seen up to N = %g", f.Largest), Lift: "measure larger N or more rounds",
-		})
-	}
-	if f.Fit.WorstError > fitLimit {
-		f.Findings = append(f.Findings, advisor.Finding{
-			Code: "R4", Text: fmt.Sprintf("the law misses a point by %.0f %%", 100*f.Fit.WorstError), Lift: "more rounds, if noise is to blame; else the curve has another shape",
-		})
-	}
+	f.Findings = append(f.Findings, judge(&f.Fit, points, "")...)
 }

@@ -27,7 +27,7 @@ const leastForEffects = 3
 func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	l := Level{Pool: pool, Visits: len(visits)}
 	logs := make([]float64, len(visits))
-	hist := hdrhistogram.New(1, 60_000_000, 3)
+	hist := merged(visits)
 	var n, service, wait, wal, seconds float64
 	for i, v := range visits {
 		logs[i] = math.Log(v.TPS) - effects[v.Round]
@@ -38,9 +38,6 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 		for _, o := range v.Ops {
 			k := float64(o.Count)
 			n, service, wait = n+k, service+k*o.MeanService, wait+k*o.MeanWait
-			if h, err := hdrhistogram.Decode([]byte(o.Service)); err == nil {
-				hist.Merge(h)
-			}
 		}
 		for _, m := range v.Marks {
 			if !slices.Contains(l.Marks, m.Code) {
@@ -53,16 +50,58 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 		l.Service, l.Wait = service/n, wait/n
 	}
 	l.WALRate = wal / seconds
+	absolute := make([]float64, len(visits))
+	for i, v := range visits {
+		absolute[i] = math.Log(v.TPS)
+	}
+	_, wide := interval(absolute)
 	mean, half := interval(logs)
-	l.TPS, l.TPSInterval = math.Exp(mean), usl.Interval{Low: math.Exp(mean - half), High: math.Exp(mean + half)}
+	l.Absolute = usl.Interval{Low: exp(mean - wide), High: exp(mean + wide)}
+	l.Times = serviceTimes(hist)
+	l.TPS, l.TPSInterval = exp(mean), usl.Interval{Low: exp(mean - half), High: exp(mean + half)}
 	l.P50 = float64(hist.ValueAtQuantile(50)) / 1e6
 	if hist.TotalCount() >= leastForP95 {
 		l.P95 = float64(hist.ValueAtQuantile(95)) / 1e6
 	}
 	if hist.TotalCount() >= leastForP99 {
 		l.P99 = float64(hist.ValueAtQuantile(99)) / 1e6
+		l.P99Interval = quantileInterval(visits, .99)
 	}
 	return l
+}
+
+// exp is eˣ, kept finite and above 0: two rounds with nothing in common have intervals beyond any number.
+func exp(x float64) float64 { return math.Exp(math.Min(math.Max(x, -700), 700)) }
+
+// Shares are the shares of the operations up to which Level.Times says how long they took.
+var Shares = []float64{.05, .10, .15, .20, .25, .30, .35, .40, .45, .50, .55, .60, .65, .70, .75, .80, .85, .90, .92, .94, .95, .96, .97, .98, .985, .99,
+	.9925, .995, .9975, .999, .9995, 1}
+
+// serviceTimes are the service times in seconds at Shares, nil without operations.
+func serviceTimes(h *hdrhistogram.Histogram) []float64 {
+	if h.TotalCount() == 0 {
+		return nil
+	}
+	percent := make([]float64, len(Shares))
+	for i, s := range Shares {
+		percent[i] = 100 * s
+	}
+	at := h.ValueAtPercentiles(percent)
+	out := make([]float64, len(Shares))
+	for i, p := range percent {
+		out[i] = float64(at[p]) / 1e6
+	}
+	return out
+}
+
+// Within is the service time in seconds that a share of the operations stays below; share is one of Shares. 0 where nothing
+// is known.
+func (l Level) Within(share float64) float64 {
+	i := slices.Index(Shares, share)
+	if i < 0 || i >= len(l.Times) {
+		return 0
+	}
+	return l.Times[i]
 }
 
 // roundEffects is how much each round lies above or below the mean of ln X, over the pool sizes that every round has.
@@ -124,16 +163,7 @@ func interval(v []float64) (mean, half float64) {
 // lowerBound is the one-sided lower bound at alpha of the ratio of throughput a to b, paired by round; 0 when there are
 // fewer than two pairs.
 func lowerBound(a, b []rundoc.Visit, alpha float64) float64 {
-	of := map[int]float64{}
-	for _, v := range b {
-		of[v.Round] = v.TPS
-	}
-	var logs []float64
-	for _, v := range a {
-		if x, ok := of[v.Round]; ok {
-			logs = append(logs, math.Log(v.TPS/x))
-		}
-	}
+	logs := pairs(a, b)
 	if len(logs) < 2 {
 		return 0
 	}

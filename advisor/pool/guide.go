@@ -29,6 +29,12 @@ var tiers = []tier{
 	{10, "low traffic", 5, 5, 30}, {50, "medium traffic", 10, 10, 30}, {200.0000001, "high traffic", 20, 10, 30}, {math.Inf(1), "very high traffic", 30, 20, 60},
 }
 
+// Names of comparators that others look for.
+const (
+	guidesTable = "guide's table"
+	present     = "present"
+)
+
 // comparators are the answers of others.
 func comparators(in Input) []advisor.Comparator {
 	var out []advisor.Comparator
@@ -43,7 +49,7 @@ func comparators(in Input) []advisor.Comparator {
 			How: fmt.Sprintf("%.0f requests/s x %.2f ms measured without contention; the mean number busy, no headroom", rate, 1e3*query)})
 		for _, t := range tiers {
 			if rate < t.below {
-				out = append(out, advisor.Comparator{Name: "guide's table", Connections: float64(t.poolSize + t.maxOverflow), PoolSize: t.poolSize,
+				out = append(out, advisor.Comparator{Name: guidesTable, Connections: float64(t.poolSize + t.maxOverflow), PoolSize: t.poolSize,
 					MaxOverflow: t.maxOverflow, PoolTimeout: t.timeout, How: t.name})
 				break
 			}
@@ -55,7 +61,7 @@ func comparators(in Input) []advisor.Comparator {
 			How: fmt.Sprintf("%g CPUs, %d spindles (PostgreSQL wiki, Number Of Database Connections)", in.CPUs, in.Spindles)})
 	}
 	if d := in.Demand; d.PoolSize > 0 {
-		out = append(out, advisor.Comparator{Name: "present", Connections: float64((d.PoolSize + d.MaxOverflow) * max(1, d.Processes)), PoolSize: d.PoolSize,
+		out = append(out, advisor.Comparator{Name: present, Connections: float64((d.PoolSize + d.MaxOverflow) * max(1, d.Processes)), PoolSize: d.PoolSize,
 			MaxOverflow: d.MaxOverflow, How: fmt.Sprintf("configured, %d processes", max(1, d.Processes))})
 	}
 	for i := range out {

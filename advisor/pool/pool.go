@@ -4,6 +4,7 @@
 package pool
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -21,6 +22,7 @@ const (
 	fewWait                  = 0.01 // the share of callers that may have to wait
 	almostFull               = 0.90 // R9: of the capacity
 	spare                    = 5    // connections for tools and rolling deploys
+	usualConnect             = .005 // seconds to open a connection where it was not measured
 	pgBouncerFactor          = 4    // of the ceiling: beyond that many server connections a pooler pays (rule of thumb)
 )
 
@@ -61,10 +63,11 @@ func Advise(in Input) (advisor.PoolAdvice, []advisor.Finding) {
 	findings = append(findings, split(in, &p)...)
 	policy(in, &p)
 	for i, c := range in.Curves {
-		p.Scenarios[i] = waits(c, p.Scenarios[i], rate, p.Total)
+		p.Scenarios[i] = waits(c, p.Scenarios[i], rate, &p)
 	}
 	p.MaxConnections = p.Processes*(p.PoolSize+p.MaxOverflow) + in.Others + in.Reserved + spare
 	bouncer(in, &p)
+	p.Drivers = Drivers(p)
 	return p, findings
 }
 
@@ -121,7 +124,7 @@ func needs(in Input, rate float64, p *advisor.PoolAdvice) (int, []advisor.Findin
 			})
 			s.Need = p.Ceiling
 		} else {
-			s.Need = smallest(c, rate, p.Ceiling)
+			s.Need = smallest(c, rate, p.Ceiling, p.Processes)
 			s.MeanBusy = rate * c.Hold
 		}
 		need = max(need, s.Need)
@@ -134,28 +137,29 @@ func needs(in Input, rate float64, p *advisor.PoolAdvice) (int, []advisor.Findin
 	return need, findings
 }
 
-// smallest is the smallest pool up to the ceiling in which at most 1 % have to wait, else one more than the ceiling.
-func smallest(c capacity.Capacity, rate float64, ceiling int) int {
-	for n := 1; n <= ceiling; n++ {
-		if w, err := queue.Open(n, rate, c.Throughput, c.CV2); err == nil && w.P <= fewWait {
-			return n
+// smallest is the smallest total, in equal pools of the processes, in which at most 1 % have to wait; one more than the
+// ceiling when the ceiling does not do.
+func smallest(c capacity.Capacity, rate float64, ceiling, processes int) int {
+	for per := 1; per*processes <= max(ceiling, processes); per++ {
+		if w, err := queue.Split(processes, per, rate, c.Throughput, c.CV2); err == nil && w.P <= fewWait {
+			return per * processes
 		}
 	}
 	return ceiling + 1
 }
 
-// waits says what the recommended pool means for one scenario.
-func waits(c capacity.Capacity, s advisor.ScenarioPool, rate float64, total int) advisor.ScenarioPool {
+// waits says what the recommended pools mean for one scenario.
+func waits(c capacity.Capacity, s advisor.ScenarioPool, rate float64, p *advisor.PoolAdvice) advisor.ScenarioPool {
 	if rate == 0 {
 		return s
 	}
-	s.Utilisation = rate / c.Throughput(float64(total))
-	w, err := queue.Open(total, rate, c.Throughput, c.CV2)
+	s.Utilisation = rate / c.Throughput(float64(p.Processes*p.PerProcess))
+	w, err := queue.Split(p.Processes, p.PerProcess, rate, c.Throughput, c.CV2)
 	if err != nil {
 		s.WaitShare, s.WaitMean, s.WaitP99 = 1, -1, -1 // grows without end
 		return s
 	}
-	s.MeanBusy, s.WaitShare, s.WaitMean, s.WaitP99 = w.Busy, w.P, w.Mean, w.Quantile(0.99)
+	s.MeanBusy, s.WaitShare, s.WaitMean, s.WaitP99 = w.Busy*float64(p.Processes), w.P, w.Mean, w.Quantile(0.99)
 	return s
 }
 
@@ -177,13 +181,14 @@ func split(in Input, p *advisor.PoolAdvice) []advisor.Finding {
 	p.PerProcess = min(max(p.PerProcess, 1), maxPoolSize+maxOverflow)
 	p.PoolSize = min(p.PerProcess, maxPoolSize)
 	if rate := Rate(in.Demand); rate > 0 {
-		// The quick form of the churn rule: pools of that size close and open few connections as the busy count swings.
-		busy := 0.0
+		// The largest over the scenarios of the sizes with which opening connections costs next to nothing.
+		p.PoolSize = 1
 		for _, c := range in.Curves {
-			busy = math.Max(busy, rate*c.Hold/float64(p.Processes))
+			if c.Hold > 0 {
+				p.PoolSize = max(p.PoolSize, steadySize(p.PerProcess, rate*c.Hold/float64(p.Processes), c.Hold, cmp.Or(in.ConnectTime, usualConnect)))
+			}
 		}
-		steady := int(math.Max(math.Ceil(busy), math.Ceil(6*math.Sqrt(busy))))
-		p.PoolSize = min(p.PerProcess, maxPoolSize, max(1, steady))
+		p.PoolSize = min(p.PoolSize, maxPoolSize)
 	}
 	p.MaxOverflow = min(p.PerProcess-p.PoolSize, maxOverflow)
 	return findings
@@ -206,8 +211,8 @@ func policy(in Input, p *advisor.PoolAdvice) {
 	longest := 0.0
 	for _, c := range in.Curves {
 		l := c.At(c.Chosen)
-		longest = math.Max(longest, l.P99)
-		if w, err := queue.Open(p.Total, rate, c.Throughput, c.CV2); err == nil {
+		longest = math.Max(longest, math.Max(l.P99, l.Within(.999)))
+		if w, err := queue.Split(p.Processes, p.PerProcess, rate, c.Throughput, c.CV2); err == nil {
 			longest = math.Max(longest, 10*w.Quantile(0.999))
 		}
 	}

@@ -16,8 +16,26 @@ type Wait struct {
 	Mean float64 // over all callers, those who do not wait included
 	Busy float64 // mean connections busy
 	X    float64 // throughput in 1/s
+	// States is the share of time with 0, 1, ... connections busy; with the last of them busy all who wait are counted in.
+	States []float64
 	// rate is the decay of the tail: P(W > t) = P exp(-rate t).
 	rate float64
+}
+
+// Beyond is the probability of waiting longer than t seconds.
+func (w Wait) Beyond(t float64) float64 {
+	if w.P == 0 || t < 0 {
+		return w.P
+	}
+	return w.P * math.Exp(-w.rate*t)
+}
+
+// Decay is the rate in 1/s at which Beyond falls; +Inf when nobody waits.
+func (w Wait) Decay() float64 {
+	if w.rate == 0 {
+		return math.Inf(1)
+	}
+	return w.rate
 }
 
 // Quantile is the wait that a share q of the callers stays below, 0 <= q < 1.
@@ -45,14 +63,34 @@ func Open(c int, rate float64, x func(n float64) float64, cv2 float64) (Wait, er
 	beyond := logs[c] + math.Log(rho/(1-rho)) // all states above c together
 	total := logSum(append(logs[:c+1:c+1], beyond))
 	w := Wait{X: rate, rate: (top - rate) * 2 / (1 + cv2)}
+	w.States = make([]float64, c+1)
 	for k := 0; k <= c; k++ {
-		w.Busy += float64(k) * math.Exp(logs[k]-total)
+		w.States[k] = math.Exp(logs[k] - total)
 	}
-	w.Busy += float64(c) * math.Exp(beyond-total)
+	w.States[c] += math.Exp(beyond - total)
+	for k, p := range w.States {
+		w.Busy += float64(k) * p
+	}
 	pc := math.Exp(logs[c] - total)
 	w.P = math.Min(1, pc/(1-rho))
 	w.Mean = pc * rho / ((1 - rho) * (1 - rho)) / rate * (1 + cv2) / 2
 	return w, nil
+}
+
+// Split is one of a number of equal pools of c connections each on one server, under its share of the rate: x is the
+// server's throughput with all connections that are busy in all pools. The others are taken to keep their mean number busy.
+// A split pool waits more than a shared one of the same total.
+func Split(pools, c int, rate float64, x func(n float64) float64, cv2 float64) (Wait, error) {
+	if pools <= 1 {
+		return Open(c, rate, x, cv2)
+	}
+	all, err := Open(pools*c, rate, x, cv2)
+	if err != nil {
+		return all, err
+	}
+	share := 1 / float64(pools)
+	others := all.Busy * (1 - share)
+	return Open(c, rate*share, func(n float64) float64 { return x(n+others) * n / (n + others) }, cv2)
 }
 
 // Closed is a pool of c connections shared by m callers who think for think seconds between requests: the machine

@@ -47,11 +47,17 @@ func TestGuideExample(t *testing.T) {
 	for _, tc := range []struct {
 		c             int
 		x, p, meanSec float64
-	}{{20, 399.785, .9939, 50.13e-3}, {25, 477.357, .6661, 9.487e-3}, {30, 497.680, .1590, .932e-3}} {
+	}{{20, 399.785, .9939, 50.13e-3}, {25, 477.357, .6661, 9.487e-3}, {30, 497.680, .1590, .932e-3}, {35, 499.871, .0150, -1}} {
 		w, err := Closed(tc.c, 100, .15, linear(.05))
-		if err != nil || math.Abs(w.X-tc.x) > 1e-3 || math.Abs(w.P-tc.p) > 1e-4 || math.Abs(w.Mean-tc.meanSec) > 1e-5 {
+		if err != nil || math.Abs(w.X-tc.x) > 1e-3 || math.Abs(w.P-tc.p) > 1e-4 || tc.meanSec > 0 && math.Abs(w.Mean-tc.meanSec) > 1e-5 {
 			t.Errorf("Closed(%d) = %+v, %v, want X %g, P %g, mean %g", tc.c, w, err, tc.x, tc.p, tc.meanSec)
 		}
+	}
+	if w, err := Closed(36, 100, .15, linear(.05)); err != nil || w.P > .01 {
+		t.Errorf("36 connections are the first with which at most 1 %% wait: %g, %v", w.P, err)
+	}
+	if w, err := Open(35, 500, linear(.05), 1); err != nil || math.Abs(w.P-.039607) > 1e-6 {
+		t.Errorf("Open(35, 500) = %+v, %v", w, err)
 	}
 	w, err := Open(30, 500, linear(.05), 1)
 	if err != nil || math.Abs(w.P-.249893) > 1e-6 || math.Abs(w.Mean-2.498932e-3) > 1e-8 {
@@ -59,6 +65,22 @@ func TestGuideExample(t *testing.T) {
 	}
 	if _, err := Open(25, 500, linear(.05), 1); !errors.Is(err, ErrUnstable) {
 		t.Errorf("25 connections for 25 Erlangs: %v, want ErrUnstable", err)
+	}
+}
+
+// The guide's table has no hold time: at 200 requests a second the smallest pool in which at most 1 % wait has 7, 19 or 32
+// connections.
+func TestHoldTimeMatters(t *testing.T) {
+	for hold, want := range map[float64]int{.010: 7, .050: 19, .100: 32} {
+		for c := 1; ; c++ {
+			w, err := Open(c, 200, linear(hold), 1)
+			if err == nil && w.P <= .01 {
+				if c != want {
+					t.Errorf("hold %g s: %d connections, want %d", hold, c, want)
+				}
+				break
+			}
+		}
 	}
 }
 
@@ -89,4 +111,34 @@ func FuzzOpen(f *testing.F) {
 			t.Errorf("Open(%d, %g) = %+v", c, rate, w)
 		}
 	})
+}
+
+// A server without contention does not notice how the pool is split: each part is then Erlang's queue of its own, and waits
+// more than the whole.
+func TestSplit(t *testing.T) {
+	whole, err := Open(32, 400, linear(.05), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := Split(4, 8, 400, linear(.05), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := Open(8, 100, linear(.05), 1)
+	if err != nil || math.Abs(part.P-alone.P) > 1e-12 || math.Abs(part.Mean-alone.Mean) > 1e-12 {
+		t.Errorf("Split = %+v, one part alone = %+v, %v", part, alone, err)
+	}
+	if part.P <= whole.P || part.Mean <= whole.Mean {
+		t.Errorf("split waits %g (%g s), whole %g (%g s): a split pool cannot wait less", part.P, part.Mean, whole.P, whole.Mean)
+	}
+	if one, err := Split(1, 32, 400, linear(.05), 1); err != nil || one.P != whole.P {
+		t.Errorf("Split into one = %+v, %v", one, err)
+	}
+	sum := 0.0
+	for _, p := range part.States {
+		sum += p
+	}
+	if math.Abs(sum-1) > 1e-12 {
+		t.Errorf("the states add up to %g", sum)
+	}
 }

@@ -20,58 +20,114 @@ type Point struct {
 // ErrData is wrapped by every refusal to fit.
 var ErrData = errors.New("the law cannot be fitted")
 
-// Fit is the exact weighted least squares of N/X on 1, N-1, N(N-1) with non-negative coefficients and weights (X/N)²: the
+// face is a set of directions in the space of (a, b, c), the coefficients of N/X on 1, N-1 and N(N-1): λ = 1/a, σ = b/a,
+// κ = c/a. With all three the coefficients are free; the others hold some at a bound: κ = 0, σ = 0 or σ = 1.
+type face [][3]float64
+
+var faces = []face{
+	{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
+	{{1, 0, 0}, {0, 1, 0}}, {{1, 0, 0}, {0, 0, 1}}, {{1, 1, 0}, {0, 0, 1}},
+	{{1, 0, 0}}, {{1, 1, 0}},
+}
+
+// sum is the point of a face with the given coordinates.
+func (f face) sum(v []float64) (t [3]float64) {
+	for j, d := range f {
+		for k := range t {
+			t[k] += v[j] * d[k]
+		}
+	}
+	return t
+}
+
+// row is what each direction adds to N/X.
+func (f face) row(n float64) []float64 {
+	out := make([]float64, len(f))
+	for j, d := range f {
+		out[j] = d[0] + d[1]*(n-1) + d[2]*n*(n-1)
+	}
+	return out
+}
+
+func model(t [3]float64) Model {
+	return Model{Lambda: 1 / t[0], Sigma: t[1] / t[0], Kappa: t[2] / t[0]}
+}
+
+// allowed tells whether the coefficients are in their ranges: λ > 0, 0 <= σ <= 1, κ >= 0.
+func allowed(t [3]float64) bool {
+	return t[0] > 0 && t[1] >= 0 && t[2] >= 0 && t[1] <= t[0]*(1+1e-12)
+}
+
+// Fit is the exact weighted least squares of N/X on 1, N-1, N(N-1) with coefficients in their ranges and weights (X/N)²: the
 // error of benchmarks is multiplicative. There are no start values and no iteration.
 func Fit(points []Point) (Model, error) {
-	nmax := 0.0
 	for _, p := range points {
 		if !(p.N >= 1) || !(p.X > 0) || math.IsInf(p.X, 0) || math.IsInf(p.N, 0) {
 			return Model{}, fmt.Errorf("%w: N = %g, X = %g: want N of at least 1 and X above 0", ErrData, p.N, p.X)
 		}
-		nmax = max(nmax, p.N)
 	}
-	best, bestSSE := []float64(nil), math.Inf(1)
-	for _, cols := range [][]int{{0, 1, 2}, {0, 1}, {0, 2}, {0}} {
-		t, sse, ok := solve(points, cols, nmax)
-		if ok && sse < bestSSE*(1-1e-12) {
+	best, bestSSE := [3]float64{}, math.Inf(1)
+	for _, f := range faces {
+		t, sse, ok := solve(points, f)
+		if ok && allowed(t) && sse < bestSSE*(1-1e-12) {
 			best, bestSSE = t, sse
-			if len(cols) == 3 {
+			if len(f) == 3 {
 				break
 			}
 		}
 	}
-	if best == nil || best[0] <= 0 {
+	m := model(best)
+	if !(best[0] > 0) || math.IsInf(m.Lambda, 0) || math.IsInf(m.Sigma, 0) || math.IsInf(m.Kappa, 0) {
 		return Model{}, ErrData
 	}
-	return Model{Lambda: 1 / best[0], Sigma: best[1] / best[0], Kappa: best[2] / best[0]}, nil
+	return m, nil
 }
 
-// solve fits the columns named and tells whether all coefficients are allowed.
-func solve(points []Point, cols []int, nmax float64) ([]float64, float64, bool) {
-	scale := []float64{1, 1 / nmax, 1 / (nmax * nmax)}
-	a, b := mat.NewDense(len(points), len(cols), nil), mat.NewVecDense(len(points), nil)
+// solve fits on a face and gives the sum of the squared relative residuals.
+func solve(points []Point, f face) (t [3]float64, sse float64, ok bool) {
+	rows := make([][]float64, len(points))
+	right := make([]float64, len(points))
 	for i, p := range points {
-		row := []float64{1, p.N - 1, p.N * (p.N - 1)}
-		for j, c := range cols {
-			a.Set(i, j, p.X/p.N*row[c]*scale[c])
+		rows[i], right[i] = f.row(p.N), 1
+		for j := range rows[i] {
+			rows[i][j] *= p.X / p.N
 		}
-		b.SetVec(i, 1)
 	}
-	var x mat.VecDense
-	if x.SolveVec(a, b) != nil {
-		return nil, 0, false
+	v, sse, ok := least(rows, right, len(f))
+	if !ok {
+		return t, 0, false
 	}
-	var res mat.VecDense
-	res.MulVec(a, &x)
-	res.SubVec(&res, b)
-	t := make([]float64, 3)
-	for j, c := range cols {
-		t[c] = x.AtVec(j) * scale[c]
-		if t[c] < 0 {
+	return f.sum(v), sse, true
+}
+
+// least is linear least squares, with columns brought to the same length for the solver's sake.
+func least(rows [][]float64, right []float64, k int) (v []float64, sse float64, ok bool) {
+	scale := make([]float64, k)
+	for _, row := range rows {
+		for j, x := range row {
+			scale[j] = math.Max(scale[j], math.Abs(x))
+		}
+	}
+	a, b := mat.NewDense(len(rows), k, nil), mat.NewVecDense(len(rows), right)
+	for j := range k {
+		if !(scale[j] > 0) || math.IsInf(scale[j], 0) {
 			return nil, 0, false
 		}
+		for i := range rows {
+			a.Set(i, j, rows[i][j]/scale[j])
+		}
 	}
-	return t, mat.Dot(&res, &res), true
+	var x, res mat.VecDense
+	if len(rows) < k || x.SolveVec(a, b) != nil {
+		return nil, 0, false
+	}
+	res.MulVec(a, &x)
+	res.SubVec(&res, b)
+	v = make([]float64, k)
+	for j := range v {
+		v[j] = x.AtVec(j) / scale[j]
+	}
+	return v, mat.Dot(&res, &res), true
 }
 
 // FitPlain is plain least squares on X, as R's usl and codahale/usl do it: for comparison with published figures.
@@ -106,9 +162,9 @@ type Interval struct {
 	High float64 `json:"high"`
 }
 
-// Bootstrap resamples scaled residuals with the round effects removed and refits; stat is any figure of the model. The
-// interval holds 95 %.
-func Bootstrap(points []Point, m Model, draws int, seed uint64, stats ...func(Model) float64) []Interval {
+// Bootstrap resamples scaled residuals with the round effects removed and refits with fit; stat is any figure of the model.
+// The interval holds 95 %.
+func Bootstrap(points []Point, m Model, fit func([]Point) (Model, error), draws int, seed uint64, stats ...func(Model) float64) []Interval {
 	byRound := map[int][]int{}
 	for i, p := range points {
 		byRound[p.Round] = append(byRound[p.Round], i)
@@ -141,7 +197,7 @@ func Bootstrap(points []Point, m Model, draws int, seed uint64, stats ...func(Mo
 			again[i] = p
 			again[i].X = math.Exp(math.Log(m.Throughput(p.N)) + k*e[rng.IntN(len(e))])
 		}
-		if f, err := Fit(again); err == nil {
+		if f, err := fit(again); err == nil {
 			for j, s := range stats {
 				values[j] = append(values[j], s(f))
 			}
@@ -149,12 +205,16 @@ func Bootstrap(points []Point, m Model, draws int, seed uint64, stats ...func(Mo
 	}
 	out := make([]Interval, len(stats))
 	for j, v := range values {
-		if len(v) == 0 {
-			out[j] = Interval{math.NaN(), math.NaN()}
-			continue
-		}
-		sort.Float64s(v)
-		out[j] = Interval{v[int(0.025*float64(len(v)))], v[min(len(v)-1, int(0.975*float64(len(v))))]}
+		out[j] = Percentiles(v)
 	}
 	return out
+}
+
+// Percentiles is the interval that holds the middle 95 % of the values, which it sorts. NaN without values.
+func Percentiles(v []float64) Interval {
+	if len(v) == 0 {
+		return Interval{math.NaN(), math.NaN()}
+	}
+	sort.Float64s(v)
+	return Interval{v[int(0.025*float64(len(v)))], v[min(len(v)-1, int(0.975*float64(len(v))))]}
 }

@@ -24,6 +24,8 @@ func (m Model) slowdown(n float64) float64 { return 1 + m.Sigma*(n-1) + m.Kappa*
 func (m Model) Knee(e float64) float64 {
 	s, k := m.Sigma, m.Kappa
 	switch {
+	case s >= 1:
+		return 0 // throughput falls from the first client on
 	case k > 0:
 		b := e * (s - k)
 		return (-b + math.Sqrt(b*b+4*k*(1+e)*(1-e)*(1-s))) / (2 * k * (1 + e))

@@ -48,6 +48,22 @@ func TestFitPlainPublished(t *testing.T) {
 	}
 }
 
+// The whole raytracer set has no peak: unbounded its kappa would be -0.0002, which no law has.
+func TestFitPlainAtTheBound(t *testing.T) {
+	p := points([]float64{1, 4, 8, 12, 16, 20, 24, 28, 32, 48, 64}, []float64{20, 78, 130, 170, 190, 200, 210, 230, 260, 280, 310})
+	m, err := FitPlain(p)
+	if err != nil || !near(m.Sigma, .0577707807, 1e-5) || !near(m.Lambda, 21.8488429, 1e-5) || m.Kappa > 1e-8 {
+		t.Errorf("FitPlain = %+v, %v", m, err)
+	}
+	sse := 0.0
+	for _, q := range p {
+		sse += (q.X - m.Throughput(q.N)) * (q.X - m.Throughput(q.N))
+	}
+	if !near(sse, 697.2378, 1e-5) {
+		t.Errorf("sum of squares %g", sse)
+	}
+}
+
 func TestFitRecovers(t *testing.T) {
 	levels := []float64{1, 2, 4, 8, 16, 32, 64}
 	for _, want := range []Model{{1000, 0.05, 0.001}, {1000, 0.1, 0}, {50, 0, 0}, {2e5, 0, 0.0003}} {
@@ -79,7 +95,8 @@ func TestKnees(t *testing.T) {
 		e, want float64
 	}{
 		{Model{1, .05, .001}, 0, 30.822070}, {Model{1, .05, .001}, .1, 25.741164}, {Model{1, .05, .001}, .5, 11.412943},
-		{Model{1, .1, 0}, .1, 81}, {Model{1, .1, 0}, .5, 9},
+		{Model{1, .0277284756, .000104365484}, 0, 96.519561}, {Model{1, .0277284756, .000104365484}, .1, 76.099121},
+		{Model{1, .0277284756, .000104365484}, .5, 26.958966}, {Model{1, .1, 0}, .1, 81}, {Model{1, .1, 0}, .5, 9},
 	} {
 		if got := tc.m.Knee(tc.e); !near(got, tc.want, 1e-7) {
 			t.Errorf("%+v.Knee(%g) = %.7f, want %.7f", tc.m, tc.e, got, tc.want)
@@ -122,7 +139,7 @@ func TestBootstrapCovers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		iv := Bootstrap(p, m, 200, rng.Uint64(), func(m Model) float64 { return m.Knee(0.1) })
+		iv := Bootstrap(p, m, Fit, 200, rng.Uint64(), func(m Model) float64 { return m.Knee(0.1) })
 		if k := truth.Knee(0.1); iv[0].Low <= k && k <= iv[0].High {
 			hit++
 		}

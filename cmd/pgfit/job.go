@@ -4,6 +4,9 @@ import (
 	"os"
 	"time"
 
+	"pgfit/advisor/advise"
+	"pgfit/advisor/capacity"
+	"pgfit/advisor/pool"
 	"pgfit/profiles"
 	"pgfit/workload/engine"
 	"pgfit/workload/load"
@@ -62,6 +65,10 @@ func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reser
 	for _, sc := range job.Scenarios {
 		names = append(names, sc.Name)
 	}
+	var check rundoc.Plan
+	if job.Demanded != nil && pool.Rate(doc.Demand) > 0 {
+		reserve += measure.PlanCheck(&check, len(names), f.budget)
+	}
 	doc.Plan, err = sweep.MakePlan(sweep.Request{
 		Scenarios: names, Levels: levels, Free: job.Free, Budget: f.budget, Reserve: reserve + time.Since(start) + load.Time(size) + 3*time.Second,
 		Rounds: f.rounds, Measure: f.measure, Seed: f.seed,
@@ -69,9 +76,23 @@ func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reser
 	if err != nil {
 		return err
 	}
+	doc.Plan.CheckRounds, doc.Plan.CheckSeconds = check.CheckRounds, check.CheckSeconds
 	doc.Plan.DataBytes, doc.Plan.Schema, doc.Plan.Driver, doc.Plan.Protocol = size, load.Schema, f.driver, f.protocol
 	if f.rounds == 0 {
+		job.Enough = capacity.Enough
 		job.Deadline = start.Add(f.budget - reserve)
 	}
 	return nil
+}
+
+// demanded says which pools to check at the demanded rate: those that the advice on the sweep names.
+func demanded(o advise.Options) func(*rundoc.Document) measure.Demanded {
+	return func(doc *rundoc.Document) measure.Demanded {
+		a, err := advise.From(doc, o)
+		if err != nil {
+			return measure.Demanded{}
+		}
+		pools, rate, scenarios := pool.Check(a.Pool, doc.Demand, a.Findings)
+		return measure.Demanded{Pools: pools, Rate: rate, Scenarios: scenarios}
+	}
 }

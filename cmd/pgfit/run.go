@@ -138,6 +138,7 @@ func (o *runOptions) prepare(a *app) (*measure.Job, error) {
 	if job.Doc.Demand, err = o.demand.demand(); err != nil {
 		return nil, err
 	}
+	job.Demanded = demanded(o.advice.options())
 	return job, addScenarios(job, o.load.scenarios)
 }
 

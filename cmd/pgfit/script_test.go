@@ -23,6 +23,10 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	runs, err := filepath.Abs(filepath.Join("..", "..", "testdata", "runs"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("..", "..", "testdata", "script"),
 		RequireExplicitExec: true,
@@ -30,6 +34,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_CACHE_HOME", cache) // scratch servers on the real disk, not on a test's temporary one
 			e.Setenv("CI", "true")
+			e.Setenv("RUNS", runs)
 			return nil
 		},
 		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"settles": settles},

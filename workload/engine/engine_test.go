@@ -174,6 +174,23 @@ func TestOpenLoop(t *testing.T) {
 }
 
 // TestErrors: what fails is counted by SQLSTATE and is no fast success; a lost connection comes back.
+// TestOpenLoopEnds: what is under way when the last arrival has been is waited for, and the visit ends, at any rate.
+func TestOpenLoopEnds(t *testing.T) {
+	cfg := server(t, nil)
+	drivers(t, func(t *testing.T, driver string) {
+		e := open(t, Config{Connect: cfg, Driver: driver, Seed: 1, Scripts: []Weighted{{parse(t, "sleep", "SELECT pg_sleep(0.002);"), 1}}}, 32)
+		for range 100 { // an arrival has to fall due just as the visit ends
+			r, err := e.Run(context.Background(), Load{Pool: 32, Rate: 5000, Duration: 10 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Transactions == 0 && r.Unserved == 0 {
+				t.Error("fifty arrivals, none of which was seen")
+			}
+		}
+	})
+}
+
 func TestErrors(t *testing.T) {
 	cfg := server(t, nil)
 	drivers(t, func(t *testing.T, driver string) {

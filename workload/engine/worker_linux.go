@@ -449,6 +449,9 @@ func (w *worker) wait(now time.Duration) {
 // arm sets the clock to the next thing to do by time; false says that it is due already.
 func (w *worker) arm(now time.Duration) bool {
 	next := w.arrival
+	if w.v.over(now) { // nothing arrives any more: what is left is to wait for the answers
+		next = 0
+	}
 	if len(w.timers) > 0 && (next == 0 || w.timers[0].at < next) {
 		next = w.timers[0].at
 	}

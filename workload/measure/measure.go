@@ -46,6 +46,10 @@ type Job struct {
 	Loading func(done, total int64)               // rows; may be nil
 	Visited func(v rundoc.Visit, done, total int) // may be nil
 	Live    func(p engine.Progress)               // may be nil
+	// Enough tells after a round whether the precision is reached. May be nil.
+	Enough func(plan rundoc.Plan, visits []rundoc.Visit) bool
+	// Demanded says, once the sweep is done, which pools are to be checked at which rate. May be nil.
+	Demanded func(doc *rundoc.Document) Demanded
 	// After runs when the sweep is done and the data are still there, with the same engine. May be nil.
 	After func(ctx context.Context, s *sweep.Sweep, data *load.Data) error
 }
@@ -86,6 +90,11 @@ func (j *Job) Run(ctx context.Context) (err error) {
 	j.Doc.Visits, err = s.Run(ctx, &j.Doc.Plan, start, j.Deadline)
 	if err != nil {
 		return err
+	}
+	if j.Demanded != nil {
+		if err := j.check(ctx, s, j.Demanded(j.Doc), start); err != nil {
+			return err
+		}
 	}
 	if j.After != nil {
 		return j.After(ctx, s, data)
@@ -161,6 +170,9 @@ func (j *Job) sweep(ctx context.Context, data *load.Data) (*sweep.Sweep, func(),
 		return nil, nil, fmt.Errorf("opening the observer's connection: %w", err)
 	}
 	s := &sweep.Sweep{Engine: eng, Weights: weights, Watch: watch, Free: j.Free, Grow: j.Grow, Shape: j.Shape, Log: j.Log, Visited: j.Visited, Live: j.Live}
+	if j.Enough != nil {
+		s.Enough = func(visits []rundoc.Visit) bool { return j.Enough(j.Doc.Plan, visits) }
+	}
 	return s, func() { eng.Close(); watch.Close() }, nil
 }
 

@@ -60,6 +60,8 @@ type Plan struct {
 	Driver         string   `json:"driver"`
 	Protocol       string   `json:"protocol"`
 	BudgetSeconds  float64  `json:"budget_seconds"`
+	CheckRounds    int      `json:"check_rounds,omitempty"`                // phase C: rounds over the pools that are held against each other at the demanded rate
+	CheckSeconds   float64  `json:"check_seconds,omitempty"`               // of each of its visits
 	PromisePercent float64  `json:"promised_half_width_percent,omitempty"` // of a pool size's mean throughput, assuming 5 % noise between visits
 }
 
@@ -85,6 +87,7 @@ type Visit struct {
 	Driver        string             `json:"driver"`
 	Transactions  int64              `json:"transactions"`
 	TPS           float64            `json:"tps"`
+	Settled       float64            `json:"settled_after_seconds,omitempty"` // of the measured window; TPS is that of the rest, where the load took long to settle
 	Ops           []Op               `json:"operations"`
 	Errors        []ErrorCount       `json:"errors,omitempty"`
 	Failed        int64              `json:"failed"`  // transactions given up
@@ -184,9 +187,15 @@ type ServerDelta struct {
 	Foreign            float64 `json:"foreign_mean_busy"` // mean number of busy sessions that are not pgfit's
 }
 
+// FirstRound marks the visits of a first round that differed from the others and was made again: they do not count.
+const FirstRound = "first-round"
+
+// Unsteady marks a visit whose throughput had not settled when it ended.
+const Unsteady = "unsteady"
+
 // Mark is a doubt about one visit.
 type Mark struct {
-	Code string `json:"code"` // checkpoint, autovacuum, foreign, steal, client, errors, unsteady
+	Code string `json:"code"` // checkpoint, autovacuum, foreign, steal, client, errors, unsteady, first-round
 	Text string `json:"text"`
 }
 

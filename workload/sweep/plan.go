@@ -45,20 +45,25 @@ const (
 	visitNoise = 0.05
 )
 
-// DefaultLevels are the pool sizes of a sweep when nobody names any.
-var DefaultLevels = []int{1, 2, 4, 8, 16, 32, 64}
+// DefaultLevels are the pool sizes of a sweep when nobody names any; LongLevels where the budget holds five rounds of them
+// with at least as long a window.
+var (
+	DefaultLevels = []int{1, 2, 4, 8, 16, 32, 64}
+	LongLevels    = []int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 100}
+	longMeasure   = 5 * time.Second
+)
 
 // MakePlan fits rounds and durations into the budget. It refuses pool sizes below 1 or above the free connections and a
 // budget that cannot hold the smallest plan.
 func MakePlan(r Request) (rundoc.Plan, error) {
-	levels, err := chooseLevels(r.Levels, r.Free)
+	first := min(max(3*time.Second, (r.Budget-r.Reserve)/20), 30*time.Second)
+	left := r.Budget - r.Reserve - first
+	levels, err := chooseLevels(r.Levels, r.Free, left/time.Duration(max(1, len(r.Scenarios))))
 	if err != nil {
 		return rundoc.Plan{}, err
 	}
 	p := rundoc.Plan{Seed: r.Seed, Scenarios: r.Scenarios, Levels: levels, BudgetSeconds: r.Budget.Seconds(), Rounds: r.Rounds}
 	visits := len(levels) * len(r.Scenarios)
-	first := min(max(3*time.Second, (r.Budget-r.Reserve)/20), 30*time.Second)
-	left := r.Budget - r.Reserve - first
 	measure := r.Measure
 	switch {
 	case r.Rounds > 0 && measure > 0:
@@ -80,13 +85,18 @@ func MakePlan(r Request) (rundoc.Plan, error) {
 	return p, nil
 }
 
-func chooseLevels(user []int, free int) ([]int, error) {
+// chooseLevels takes the user's pool sizes or the default ones; each is the time that one scenario has.
+func chooseLevels(user []int, free int, each time.Duration) ([]int, error) {
 	if free < 1 {
 		return nil, fmt.Errorf("the server has no free connection for a load: %w: raise max_connections or close other sessions", ErrPlan)
 	}
 	if len(user) == 0 {
 		var levels []int
-		for _, n := range DefaultLevels {
+		wish := DefaultLevels
+		if fit(each, len(LongLevels), goodRounds) >= longMeasure {
+			wish = LongLevels
+		}
+		for _, n := range wish {
 			if n <= free {
 				levels = append(levels, n)
 			}
@@ -143,8 +153,7 @@ func chooseBoth(left time.Duration, visits int) (int, time.Duration) {
 // promise is the expected half-width, in percent, of the 95 % interval of one pool size's mean throughput after the
 // planned rounds, with 5 % noise between visits: t(0.975, rounds-1) x 5 / sqrt(rounds).
 func promise(rounds int) float64 {
-	t := map[int]float64{1: math.Inf(1), 2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262,
-		11: 2.228, 12: 2.201, 13: 2.179, 14: 2.160, 15: 2.145}[min(rounds, maxRounds)]
+	t := student(min(rounds, maxRounds))
 	if math.IsInf(t, 1) {
 		return 0
 	}

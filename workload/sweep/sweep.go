@@ -29,6 +29,7 @@ type Sweep struct {
 	Shape   engine.Load      // rate, think time and callers of every visit; its times and pool are the plan's
 	Grow    bool             // add pool sizes until two lie beyond the best one
 	Log     *slog.Logger
+	Enough  func(visits []rundoc.Visit) bool      // after a round, from the fifth on: is the precision reached? May be nil
 	Visited func(v rundoc.Visit, done, total int) // after each visit; may be nil
 	Live    func(p engine.Progress)               // during a visit; may be nil
 }
@@ -37,39 +38,89 @@ type Sweep struct {
 var ErrStorm = errors.New("too many operations fail")
 
 // Run makes the visits of a plan, round by round. A cancelled context ends it early: the visits that were finished come
-// back with the context's error. deadline, where not zero, stops it between rounds.
+// back with the context's error. deadline, where not zero, stops it between rounds; so does Enough. A first round that
+// differs from the others is made again and set aside where there is time. The plan leaves with what was done of it.
 func (s *Sweep) Run(ctx context.Context, p *rundoc.Plan, start time.Time, deadline time.Time) ([]rundoc.Visit, error) {
-	var visits []rundoc.Visit
 	if err := s.Engine.Grow(ctx, slices.Max(p.Levels)); err != nil {
 		return nil, fmt.Errorf("opening %d connections: %w", slices.Max(p.Levels), err)
 	}
 	if err := s.firstWarmup(ctx, *p); err != nil {
 		return nil, err
 	}
-	levels := slices.Clone(p.Levels)
+	r := run{Sweep: s, plan: p, start: start, deadline: deadline, levels: slices.Clone(p.Levels)}
 	for round := 1; round <= p.Rounds; round++ {
-		begun := time.Now()
-		for _, ref := range roundOrder(*p, levels, round) {
-			v, err := s.visit(ctx, *p, ref, round, len(visits), start)
-			if err != nil {
-				return visits, err
-			}
-			visits = append(visits, v)
-			if s.Visited != nil {
-				s.Visited(v, len(visits), (p.Rounds-round)*len(levels)*len(p.Scenarios)+roundsDone(visits, round, levels, p))
-			}
+		if err := r.round(ctx, round); err != nil {
+			return r.visits, err
 		}
-		if !deadline.IsZero() && round < p.Rounds && time.Now().Add(time.Since(begun)).After(deadline) {
-			s.Log.Info("time is up", "rounds", round, "planned", p.Rounds)
+		if round == p.Rounds || r.enough(round) || r.late(round) {
 			p.Rounds = round
 			break
 		}
-		if s.Grow && round < p.Rounds {
-			levels = s.extend(ctx, levels, visits)
+		if s.Grow {
+			r.levels = s.extend(ctx, r.levels, r.visits)
 		}
 	}
-	p.Levels = levels
-	return visits, nil
+	p.Levels = r.levels
+	return r.visits, r.again(ctx)
+}
+
+// run is one sweep under way.
+type run struct {
+	*Sweep
+	plan            *rundoc.Plan
+	start, deadline time.Time
+	levels          []int
+	visits          []rundoc.Visit
+	last            time.Duration // of the last round
+}
+
+// round visits every pool size with every scenario once.
+func (r *run) round(ctx context.Context, round int) error {
+	begun := time.Now()
+	for _, ref := range roundOrder(*r.plan, r.levels, round) {
+		v, err := r.visit(ctx, *r.plan, ref, round, len(r.visits), r.start)
+		if err != nil {
+			return err
+		}
+		r.visits = append(r.visits, v)
+		if r.Visited != nil {
+			r.Visited(v, len(r.visits), max(0, r.plan.Rounds-round)*len(r.levels)*len(r.plan.Scenarios)+roundsDone(r.visits, round, r.levels, r.plan))
+		}
+	}
+	r.last = time.Since(begun)
+	return nil
+}
+
+// enough tells whether the precision that was aimed at is reached.
+func (r *run) enough(round int) bool {
+	if round < goodRounds || r.Enough == nil || !r.Enough(r.visits) {
+		return false
+	}
+	r.Log.Info("the precision is reached", "rounds", round, "planned", r.plan.Rounds)
+	return true
+}
+
+// late tells whether another round would end after the deadline.
+func (r *run) late(round int) bool {
+	if r.deadline.IsZero() || !time.Now().Add(r.last).After(r.deadline) {
+		return false
+	}
+	r.Log.Info("time is up", "rounds", round, "planned", r.plan.Rounds)
+	return true
+}
+
+// again makes one more round in place of a first one that differed from the others.
+func (r *run) again(ctx context.Context) error {
+	if r.plan.Rounds < minRounds || r.deadline.IsZero() || r.late(r.plan.Rounds) || !cold(r.visits) {
+		return nil
+	}
+	r.Log.Info("the first round differs from the others: making it again")
+	if err := r.round(ctx, r.plan.Rounds+1); err != nil {
+		return err
+	}
+	r.plan.Rounds++
+	setAside(r.visits)
+	return nil
 }
 
 // roundsDone is the number of visits up to the end of the present round, for the progress line.
@@ -107,6 +158,13 @@ func (s *Sweep) visit(ctx context.Context, p rundoc.Plan, ref visitRef, round, o
 	load.Weights, load.Pool, load.Progress = s.Weights[name], ref.level, s.Live
 	load.Warmup, load.Duration = seconds(p.WarmupSeconds), seconds(p.MeasureSeconds)
 	v, err := s.One(ctx, load, start)
+	if err == nil && !settle(&v) {
+		// Once more, half as long again: what has not settled by then keeps its mark.
+		load.Duration += load.Duration / 2
+		if v, err = s.One(ctx, load, start); err == nil {
+			settle(&v)
+		}
+	}
 	v.Phase, v.Scenario, v.Round, v.Order = "B", name, round, order
 	if load.Rate > 0 {
 		v.Phase = "C"

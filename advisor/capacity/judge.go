@@ -1,0 +1,215 @@
+package capacity
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+
+	"pgfit/advisor"
+	"pgfit/advisor/queue"
+	"pgfit/advisor/usl"
+	"pgfit/workload/rundoc"
+)
+
+// Bounds of the refusals.
+const (
+	leastLevels = 6     // R1: fewer fit exactly and hide every lack of fit
+	leastSpan   = 8     // R1: largest over smallest pool size
+	draws       = 1000  // of the bootstrap of USL
+	queueDraws  = 200   // of the bootstrap of the queue, whose refits cost more
+	refitReach  = 3     // steps in the number of servers that a refit may go: with one the interval covers 80 to 90 %, with three 95 %
+	far         = 1e6   // stands for "no knee"
+	clientLimit = 0.80  // R5
+	littleLimit = 0.05  // R5
+	errorLimit  = 0.001 // R7
+	driftLimit  = 0.05  // R11: of ln X, from the first half of the rounds to the second
+	noiseLimit  = 0.20  // R11: standard deviation of ln X
+	fitAlpha    = 0.01  // R4: of the F test
+	fitLimit    = 0.15  // R4: worst relative error of a pool size's mean, where the F test has too few rounds
+	leastMiss   = 0.05  // R4: a law that is nowhere farther off is not refused, however quiet the machine
+	coldStart   = 1.15  // level 1 is set aside when level 2 beats its double by more than that
+	farOff      = 0.12  // of a pool size that was left out: more is said
+)
+
+// fit fits the laws, or says why not.
+func (c *Capacity) fit(visits []rundoc.Visit, seed uint64) []advisor.Finding {
+	first, last := c.Levels[0].Pool, c.Levels[len(c.Levels)-1].Pool
+	if len(c.Levels) < leastLevels || last < leastSpan*first {
+		return []advisor.Finding{{
+			Code: "R1", Scenario: c.Scenario, Text: fmt.Sprintf("%d pool sizes from %d to %d carry a measured choice, but no model", len(c.Levels), first, last),
+			Lift: "measure at least 6, the largest at least 8 times the smallest",
+		}}
+	}
+	effects := roundEffects(visits)
+	var points []usl.Point
+	for _, v := range visits {
+		points = append(points, usl.Point{N: float64(v.PoolSize), X: v.TPS / math.Exp(effects[v.Round]), Round: v.Round})
+	}
+	f, err := fitCurve(points, max(0, len(effects)-1), seed)
+	if err != nil {
+		return []advisor.Finding{{Code: "R4", Scenario: c.Scenario, Text: "no law fits the curve: " + err.Error(), Lift: "read the measured levels"}}
+	}
+	c.Fit = f
+	return judge(f, points, c.Scenario)
+}
+
+// fitCurve fits the laws to points that are clear of round effects, with a cold level 1 set aside.
+func fitCurve(points []usl.Point, lost int, seed uint64) (*Fit, error) {
+	kept := points
+	cold := coldOne(points)
+	if cold {
+		kept = slices.DeleteFunc(slices.Clone(points), func(p usl.Point) bool { return p.N == 1 })
+	}
+	f, err := fitLaws(kept, lost, seed)
+	if err != nil {
+		return nil, err
+	}
+	f.WithoutOne = cold
+	f.LeftOut = f.leftOut(kept, lost)
+	return f, nil
+}
+
+// coldOne tells whether level 1 is too low to anchor a law: one client beaten by far more than its share of the next level.
+func coldOne(points []usl.Point) bool {
+	levels := newWithin(points, 0).levels
+	if len(levels) < 3 || levels[0].N != 1 {
+		return false
+	}
+	return levels[1].LogX-levels[0].LogX > math.Log(coldStart*levels[1].N)
+}
+
+// judge says what a fit cannot carry.
+func judge(f *Fit, points []usl.Point, scenario string) []advisor.Finding {
+	var out []advisor.Finding
+	add := func(code, text, lift string) {
+		out = append(out, advisor.Finding{Code: code, Scenario: scenario, Text: text, Lift: lift})
+	}
+	levels := newWithin(points, 0).levels
+	top := levels[len(levels)-1].N
+	if f.WithoutOne {
+		add("level-1", fmt.Sprintf("pool size 1 is set aside in the fit: pool size %g delivers %.1f times its throughput, since with one connection idle processors have to be woken on every round trip",
+			levels[1].N, math.Exp(levels[1].LogX-levels[0].LogX)), "")
+	}
+	if f.Lacks {
+		add("R4", fmt.Sprintf("neither law describes the curve (worst miss %.0f %%): the choice rests on the measured levels alone", 100*f.WorstError),
+			"more rounds, if the noise is to blame; else the curve has another shape")
+	}
+	if f.Peak == nil {
+		text := fmt.Sprintf("no peak is named: throughput is not seen to fall up to %g", top)
+		if best := highest(levels); best.LogX-levels[len(levels)-1].LogX > 0.05 {
+			text = fmt.Sprintf("no peak is named: where throughput begins to fall between %g and %g cannot be told from these figures", best.N, top)
+		}
+		add("R3", text, "measure larger pool sizes or more rounds")
+	}
+	if l := f.LeftOut; l != nil && l.Worst > farOff {
+		at := slices.MaxFunc(l.Levels, func(a, b Predicted) int { return cmp.Compare(math.Abs(a.Error), math.Abs(b.Error)) })
+		add("between", fmt.Sprintf("figures between the measured levels are rough: left out and predicted from the others, %g is missed by %.0f %% (median %.1f %%)", at.N, 100*l.Worst, 100*l.Median),
+			"measure the levels that matter")
+	}
+	return out
+}
+
+func highest(levels []queue.Level) queue.Level {
+	return slices.MaxFunc(levels, func(a, b queue.Level) int { return cmp.Compare(a.LogX, b.LogX) })
+}
+
+// doubts are the refusals that rest on the visits themselves.
+func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
+	var out []advisor.Finding
+	add := func(code, text, lift string, blocks bool) {
+		out = append(out, advisor.Finding{Code: code, Scenario: c.Scenario, Text: text, Lift: lift, Blocks: blocks})
+	}
+	if top := c.Levels[len(c.Levels)-1].Pool; c.Best == top && len(c.Levels) > 1 {
+		add("R2", fmt.Sprintf("the best pool size is the largest one measured: the server carries at least %d", top), "measure larger pool sizes", false)
+	}
+	count := map[string]int{}
+	deciding, unsettled := false, false
+	for _, v := range visits {
+		if v.Client.CPUShare > clientLimit {
+			count["R5"]++
+		}
+		for _, m := range v.Marks {
+			switch m.Code {
+			case "foreign":
+				count["R6"]++
+			case "little":
+				count["R5"]++
+			case rundoc.Unsteady:
+				count["R10"]++
+				unsettled = unsettled || v.PoolSize == c.Chosen
+			}
+		}
+		if all := v.Transactions + v.Failed; all > 0 && float64(v.Failed) > errorLimit*float64(all) {
+			count["R7"]++
+			deciding = deciding || v.PoolSize == c.Chosen
+		}
+	}
+	most := func(code string) bool { return 2*count[code] > len(visits) }
+	if most("R5") {
+		add("R5", "the load generator, not the server, was the limit in most visits", "run pgfit on another machine, or give it more processors", true)
+	}
+	if n := count["R6"]; n > 0 {
+		add("R6", fmt.Sprintf("other sessions kept the server busy in %d of %d visits", n, len(visits)), "measure when nobody else does, or on a scratch server", most("R6"))
+	}
+	if n := count["R7"]; n > 0 {
+		add("R7", fmt.Sprintf("more than 0.1 %% of the operations failed in %d of %d visits", n, len(visits)), "see the errors in run.json; the operations have to succeed first", deciding)
+	}
+	if n := count["R10"]; n > 0 {
+		add("R10", fmt.Sprintf("throughput had not settled when the visit ended in %d of %d visits", n, len(visits)), "longer visits (--measure), or a longer first warm-up", unsettled && most("R10"))
+	}
+	if d := drift(visits); math.Abs(d) > driftLimit {
+		add("R11", fmt.Sprintf("the second half of the rounds is %+.0f %% from the first: something drifts; the comparison of pool sizes is free of it, the absolute figures are not", 100*(math.Exp(d)-1)),
+			"let the server settle before, or find what grows", false)
+	}
+	// Complete rounds take what a whole round was faster or slower out of every comparison, so only what is left blocks.
+	if sd := residualSpread(visits); sd > noiseLimit {
+		add("R11", fmt.Sprintf("visits of the same pool size differ by %.0f %% (standard deviation) within their rounds: the environment is too noisy", 100*sd),
+			"measure when the machine is quiet, or longer", true)
+	} else if sd := roundSpread(visits); sd > noiseLimit {
+		add("R11", fmt.Sprintf("rounds differ by %.0f %% (standard deviation): something else used the machine; the comparison of pool sizes is free of it, the absolute figures are not", 100*sd),
+			"measure when the machine is quiet", false)
+	}
+	return out
+}
+
+// roundSpread is the standard deviation between rounds of the mean of ln X.
+func roundSpread(visits []rundoc.Visit) float64 {
+	if means := sortedMeans(visits); len(means) >= 3 {
+		return stat.StdDev(means, nil)
+	}
+	return 0
+}
+
+// sortedMeans are the rounds' means of ln X in the order of the rounds.
+func sortedMeans(visits []rundoc.Visit) []float64 {
+	means := roundMeans(visits)
+	values := make([]float64, 0, len(means))
+	for _, r := range slices.Sorted(maps.Keys(means)) {
+		values = append(values, means[r])
+	}
+	return values
+}
+
+// residualSpread is the standard deviation of ln X once the means of pool sizes and rounds are taken out.
+func residualSpread(visits []rundoc.Visit) float64 {
+	effects := roundEffects(visits)
+	sum, n := map[int]float64{}, map[int]float64{}
+	for _, v := range visits {
+		sum[v.PoolSize] += math.Log(v.TPS) - effects[v.Round]
+		n[v.PoolSize]++
+	}
+	df := len(visits) - len(sum) - max(0, len(effects)-1)
+	if df < 3 {
+		return 0
+	}
+	ss := 0.0
+	for _, v := range visits {
+		d := math.Log(v.TPS) - effects[v.Round] - sum[v.PoolSize]/n[v.PoolSize]
+		ss += d * d
+	}
+	return math.Sqrt(ss / float64(df))
+}

@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"math"
+	"slices"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"pgfit/advisor/capacity"
+	"pgfit/workload/engine"
+	"pgfit/workload/rundoc"
+)
+
+// Check is one pool at the demanded rate: what was predicted from the sweep, and what an open loop showed. Times in seconds.
+type Check struct {
+	Scenario string   `json:"scenario"`
+	PoolSize int      `json:"pool_size"`
+	Rate     float64  `json:"rate_per_second"`
+	Visits   int      `json:"visits"`
+	Unserved int64    `json:"unserved"`
+	Used     float64  `json:"utilisation"`
+	Wait     Compared `json:"wait_mean_seconds"`
+	P50      Compared `json:"latency_p50_seconds"`
+	P99      Compared `json:"latency_p99_seconds"`
+	LagP99   float64  `json:"generator_lag_p99_seconds"` // how late the generator's own timers fired, at the worst
+}
+
+// Compared is a prediction beside what was observed, with the interval over the visits.
+type Compared struct {
+	Predicted *float64 `json:"predicted"` // null: it grows without end
+	Observed  float64  `json:"observed"`
+	Low       float64  `json:"observed_low"` // of the 95 % interval; both are the value where there is one visit
+	High      float64  `json:"observed_high"`
+	Error     *float64 `json:"relative_error"` // predicted over observed, less 1
+}
+
+// smallWait is a wait in seconds below which a relative error says nothing: timers are as late as that.
+const smallWait = 0.0002
+
+// Holds tells whether the prediction of the wait is within a quarter or 0.2 ms of what was observed.
+func (c Compared) Holds() bool {
+	return c.Predicted != nil && math.Abs(*c.Predicted-c.Observed) <= math.Max(smallWait, c.Observed/4)
+}
+
+// Checks holds the open-loop visits of a run against what its sweep predicts for them, in the order of scenario, rate and
+// pool size.
+func Checks(doc *rundoc.Document, curves []capacity.Capacity) []Check {
+	var out []Check
+	for _, c := range curves {
+		type key struct {
+			pool int
+			rate float64
+		}
+		by := map[key][]rundoc.Visit{}
+		for _, v := range doc.Visits {
+			if v.Phase == "C" && v.Scenario == c.Scenario && v.Rate > 0 && v.Transactions > 0 && v.Side == "" {
+				k := key{v.PoolSize, v.Rate}
+				by[k] = append(by[k], v)
+			}
+		}
+		keys := make([]key, 0, len(by))
+		for k := range by {
+			keys = append(keys, k)
+		}
+		slices.SortFunc(keys, func(a, b key) int {
+			if a.rate != b.rate {
+				return int(math.Copysign(1, a.rate-b.rate))
+			}
+			return a.pool - b.pool
+		})
+		for _, k := range keys {
+			out = append(out, check(c, k.pool, k.rate, by[k]))
+		}
+	}
+	return out
+}
+
+func check(c capacity.Capacity, pool int, rate float64, visits []rundoc.Visit) Check {
+	a := server{curve: c, slow: 1, processes: 1}.answer(rate, pool)
+	out := Check{Scenario: c.Scenario, PoolSize: pool, Rate: rate, Visits: len(visits), Used: rate / c.Throughput(float64(pool))}
+	var waits, p50, p99 []float64
+	for _, v := range visits {
+		wait, count := 0.0, 0.0
+		all := hdrhistogram.New(engine.HistMin, engine.HistMax, engine.HistDigits)
+		for _, o := range v.Ops {
+			wait, count = wait+o.MeanWait*float64(o.Count), count+float64(o.Count)
+			if h, err := hdrhistogram.Decode([]byte(o.Latency)); err == nil {
+				all.Merge(h)
+			}
+		}
+		if count > 0 {
+			waits = append(waits, wait/count)
+		}
+		p50 = append(p50, float64(all.ValueAtQuantile(50))/1e6)
+		p99 = append(p99, float64(all.ValueAtQuantile(99))/1e6)
+		out.Unserved += v.Dropped
+		out.LagP99 = math.Max(out.LagP99, v.Client.LagP99)
+	}
+	out.Wait, out.P50, out.P99 = compared(a.wait, waits), compared(a.quantile(.5), p50), compared(a.quantile(.99), p99)
+	return out
+}
+
+func compared(predicted float64, observed []float64) Compared {
+	c := Compared{}
+	if len(observed) == 0 {
+		return c
+	}
+	mean, sd := stat.MeanStdDev(observed, nil)
+	c.Observed, c.Low, c.High = mean, mean, mean
+	if n := float64(len(observed)); n > 1 {
+		t := distuv.StudentsT{Sigma: 1, Nu: n - 1}
+		half := t.Quantile(.975) * sd / math.Sqrt(n)
+		c.Low, c.High = math.Max(0, mean-half), mean+half
+	}
+	if !math.IsInf(predicted, 0) {
+		c.Predicted = &predicted
+		if mean > 0 {
+			e := predicted/mean - 1
+			c.Error = &e
+		}
+	}
+	return c
+}

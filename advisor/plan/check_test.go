@@ -1,0 +1,55 @@
+package plan
+
+import (
+	"math"
+	"testing"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"pgfit/advisor/capacity"
+	"pgfit/workload/rundoc"
+)
+
+// hist is a histogram of n exponential times with a mean in seconds, plus a constant.
+func hist(t *testing.T, mean, constant float64) string {
+	t.Helper()
+	h := hdrhistogram.New(1, 60_000_000, 3)
+	for i := range 5000 {
+		_ = h.RecordValue(max(1, int64(1e6*(constant-mean*math.Log(1-(float64(i)+.5)/5000)))))
+	}
+	text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// The prediction stands beside what was observed, with its error; what grows without end has none.
+func TestChecks(t *testing.T) {
+	doc := run(t, linear, 0, 1, 2, 4, 8, 16, 32, 64)
+	for round, wait := range []float64{.0024, .0026, .0025} {
+		doc.Visits = append(doc.Visits,
+			rundoc.Visit{Phase: "C", Scenario: "s", PoolSize: 30, Rate: 500, Round: round + 1, Seconds: 10, Transactions: 5000, TPS: 500,
+				Ops: []rundoc.Op{{Name: "a", Count: 4000, MeanWait: wait, Latency: hist(t, .05, 0)}, {Name: "b", Count: 1000, MeanWait: wait, Latency: hist(t, .05, 0)}}},
+			rundoc.Visit{Phase: "C", Scenario: "s", PoolSize: 20, Rate: 500, Round: round + 1, Seconds: 10, Transactions: 4000, TPS: 400, Dropped: 7,
+				Ops: []rundoc.Op{{Name: "a", Count: 4000, MeanWait: 1, Latency: hist(t, .05, 1)}}})
+	}
+	curves, _ := capacity.Analyse(doc)
+	checks := Checks(doc, curves)
+	if len(checks) != 2 || checks[0].PoolSize != 20 || checks[1].PoolSize != 30 || checks[1].Visits != 3 || checks[0].Unserved != 21 {
+		t.Fatalf("checks %+v", checks)
+	}
+	short, enough := checks[0], checks[1]
+	if short.Wait.Predicted != nil || short.Wait.Error != nil || short.Wait.Holds() || short.Used < 1 {
+		t.Errorf("20 connections for 25 Erlangs: %+v", short.Wait)
+	}
+	if p := enough.Wait.Predicted; p == nil || math.Abs(*p/.002498932-1) > .02 {
+		t.Errorf("predicted wait %v, want Erlang's 2.5 ms", p)
+	}
+	if c := enough.Wait; !c.Holds() || math.Abs(c.Observed-.0025) > 1e-9 || !(c.Low < c.Observed && c.Observed < c.High) || math.Abs(*c.Error) > .02 {
+		t.Errorf("wait %+v", c)
+	}
+	if c := enough.P50; c.Predicted == nil || math.Abs(*c.Error) > .08 {
+		t.Errorf("p50 %+v", c)
+	}
+}

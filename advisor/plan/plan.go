@@ -1,0 +1,161 @@
+// Package plan sizes pools and headroom for a demand, from the capacity curves of a run: what the callers of one process
+// wait and how long their requests take, which rate still keeps a promise, and when growth reaches it. It predicts an open
+// loop from closed-loop measurements; every figure comes with the interval that the measured throughput leaves.
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"pgfit/advisor"
+	"pgfit/advisor/capacity"
+)
+
+// Input is the demand and what it is held against.
+type Input struct {
+	Curves    []capacity.Capacity
+	Rate      float64 // requests a second that need a connection, all processes together
+	Processes int
+	Growth    float64 // of the rate, per month: 0.05 is 5 %
+	Promises  []Promise
+	PoolSize  int    // what if: connections a process may have open; 0 takes the recommended number
+	Started   string // when the run was made, RFC 3339: the months are counted from there
+}
+
+// Promise is a service level: the share of requests that takes no longer than Limit seconds, wait and service together.
+type Promise struct {
+	Share float64 `json:"share"`
+	Limit float64 `json:"limit_seconds"`
+}
+
+func (p Promise) String() string {
+	return fmt.Sprintf("p%g of at most %g ms", p.Share*100, p.Limit*1e3)
+}
+
+// Figure is a number with the interval that the measured throughput leaves it: its ends are the figures at the two ends of
+// the 95 % interval of the throughput. +Inf stands for what grows without end or never comes.
+type Figure struct {
+	Value, Low, High float64
+}
+
+// MarshalJSON writes null where there is no number.
+func (f Figure) MarshalJSON() ([]byte, error) {
+	number := func(v float64) *float64 {
+		if math.IsInf(v, 0) || math.IsNaN(v) {
+			return nil
+		}
+		return &v
+	}
+	return json.Marshal(struct {
+		Value *float64 `json:"value"`
+		Low   *float64 `json:"low"`
+		High  *float64 `json:"high"`
+	}{number(f.Value), number(f.Low), number(f.High)})
+}
+
+// Keeps says whether the promises are kept.
+type Keeps string
+
+// The answers. Perhaps: at one end of the interval they are, at the other they are not.
+const (
+	Yes     Keeps = "yes"
+	No      Keeps = "no"
+	Perhaps Keeps = "perhaps"
+)
+
+// Row is one rate with one pool. Times in seconds.
+type Row struct {
+	Factor     float64 `json:"times_demand"`
+	Rate       float64 `json:"rate_per_second"`
+	PerProcess int     `json:"connections_per_process"`
+	Total      int     `json:"connections"`
+	Used       Figure  `json:"utilisation"` // the rate over what the pool carries
+	Busy       Figure  `json:"mean_busy"`
+	WaitShare  Figure  `json:"wait_share"`
+	WaitMean   Figure  `json:"wait_mean_seconds"`
+	WaitP99    Figure  `json:"wait_p99_seconds"`
+	P50        Figure  `json:"latency_p50_seconds"`
+	P99        Figure  `json:"latency_p99_seconds"`
+	Keeps      Keeps   `json:"keeps"` // the promises; without any: stays below nine tenths of the capacity
+}
+
+// Plan is the answer for one scenario.
+type Plan struct {
+	Scenario  string            `json:"scenario"`
+	Processes int               `json:"processes"`
+	Growth    float64           `json:"growth_per_month,omitempty"`
+	Promises  []Promise         `json:"promises,omitempty"`
+	Ceiling   int               `json:"ceiling"` // the measured pool size beyond which nothing is gained
+	CV2       float64           `json:"hold_cv2"`
+	Now       Row               `json:"now"`
+	WhatIf    bool              `json:"what_if,omitempty"`                  // the pool of Now was asked for, not recommended
+	MaxRate   Figure            `json:"highest_rate_per_second"`            // that keeps the promises
+	Headroom  Figure            `json:"headroom"`                           // MaxRate over the demand, less 1
+	Months    *Figure           `json:"months_until_headroom_is,omitempty"` // used up; nil without growth
+	Ends      string            `json:"headroom_ends,omitempty"`            // the month, such as 2027-03
+	EndsRange string            `json:"headroom_ends_interval,omitempty"`
+	Table     []Row             `json:"table"`
+	Findings  []advisor.Finding `json:"findings,omitempty"`
+}
+
+// factors are the multiples of the demand in the table.
+var factors = []float64{0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3}
+
+// Make plans every scenario.
+func Make(in Input) []Plan {
+	var out []Plan
+	for _, c := range in.Curves {
+		out = append(out, one(in, c))
+	}
+	return out
+}
+
+func one(in Input, c capacity.Capacity) Plan {
+	s := newServers(c, in)
+	p := Plan{
+		Scenario: c.Scenario, Processes: s.processes, Growth: in.Growth, Promises: in.Promises, Ceiling: c.Chosen, CV2: c.CV2, WhatIf: in.PoolSize > 0,
+	}
+	p.Now = s.row(1, in.Rate)
+	p.MaxRate = s.highest()
+	p.Headroom = Figure{p.MaxRate.Value/in.Rate - 1, p.MaxRate.Low/in.Rate - 1, p.MaxRate.High/in.Rate - 1}
+	p.grow(in)
+	for _, f := range factors {
+		p.Table = append(p.Table, s.row(f, f*in.Rate))
+	}
+	p.Findings = findings(in, c, p)
+	return p
+}
+
+// findings are what the plan cannot carry: R8, R9 and R13.
+func findings(in Input, c capacity.Capacity, p Plan) []advisor.Finding {
+	var out []advisor.Finding
+	add := func(code, text, lift string) {
+		out = append(out, advisor.Finding{Code: code, Scenario: c.Scenario, Text: text, Lift: lift})
+	}
+	chosen := c.At(c.Chosen)
+	if low := chosen.Absolute.Low; in.Rate > almostFull*low {
+		add("R9", fmt.Sprintf("the demand of %.0f/s is more than 90 %% of what the server carries (%.0f/s at least): no pool size mends this", in.Rate, low),
+			"a faster server, cheaper queries, or less load")
+	}
+	if chosen.Visits < 2 {
+		add("R8", "one visit a pool size leaves no interval: every figure is a point without one", "measure at least 3 rounds")
+	} else if chosen.Absolute.High > wide*chosen.Absolute.Low {
+		add("R8", fmt.Sprintf("the throughput of pool size %d is known between %.0f/s and %.0f/s only: read the intervals, not the figures", c.Chosen, chosen.Absolute.Low, chosen.Absolute.High),
+			"more rounds, on a quieter machine")
+	}
+	if c.Chosen < p.Processes {
+		add("R13", fmt.Sprintf("%d connections for %d processes are fewer than one each", c.Chosen, p.Processes), "put PgBouncer in between, or run fewer processes")
+	}
+	if top := c.Levels[len(c.Levels)-1].Pool; p.Now.Total > top {
+		add("range", fmt.Sprintf("%d connections in all lie beyond the largest measured pool size, %d: throughput is taken to stay what it is there, and may well fall", p.Now.Total, top),
+			"measure pool sizes up to that number")
+	}
+	return out
+}
+
+const (
+	almostFull = 0.90 // R9: of the capacity
+	wide       = 1.5  // R8: upper over lower end of the throughput
+	fewWait    = 0.01 // the share of callers that may have to wait
+)

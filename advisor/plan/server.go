@@ -1,0 +1,249 @@
+package plan
+
+import (
+	"math"
+
+	"pgfit/advisor/capacity"
+	"pgfit/advisor/queue"
+)
+
+// servers are the measured server and what it may be at the two ends of the interval of its throughput.
+type servers struct {
+	mid, low, high server
+	processes      int
+	ceiling        int
+	asked          int // connections a process, 0: to be found
+	promises       []Promise
+}
+
+func newServers(c capacity.Capacity, in Input) servers {
+	l := c.At(c.Chosen)
+	s := servers{processes: max(1, in.Processes), ceiling: c.Chosen, asked: in.PoolSize, promises: in.Promises}
+	s.mid = server{curve: c, slow: 1, processes: s.processes}
+	s.low = server{curve: c.Scaled(l.Absolute.Low / l.TPS), slow: l.TPS / l.Absolute.Low, processes: s.processes}
+	s.high = server{curve: c.Scaled(l.Absolute.High / l.TPS), slow: l.TPS / l.Absolute.High, processes: s.processes}
+	return s
+}
+
+// row is the answer for one rate, with the pool that was asked for or the one it needs.
+func (s servers) row(factor, rate float64) Row {
+	per := s.asked
+	if per == 0 {
+		per = s.need(rate)
+	}
+	r := Row{Factor: factor, Rate: rate, PerProcess: per, Total: per * s.processes}
+	mid, low, high := s.mid.answer(rate, per), s.low.answer(rate, per), s.high.answer(rate, per)
+	three := func(of func(answer) float64) Figure { return Figure{of(mid), of(high), of(low)} }
+	r.Used = three(func(a answer) float64 { return a.used })
+	r.Busy = three(func(a answer) float64 { return a.busy })
+	r.WaitShare = three(func(a answer) float64 { return a.share })
+	r.WaitMean = three(func(a answer) float64 { return a.wait })
+	r.WaitP99 = three(func(a answer) float64 { return a.waitP99 })
+	r.P50 = three(func(a answer) float64 { return a.quantile(.5) })
+	r.P99 = three(func(a answer) float64 { return a.quantile(.99) })
+	switch worst, best := s.keeps(low), s.keeps(high); {
+	case worst && best:
+		r.Keeps = Yes
+	case !worst && !best:
+		r.Keeps = No
+	default:
+		r.Keeps = Perhaps
+	}
+	return r
+}
+
+// need is the smallest pool of a process in which at most 1 % have to wait and the promises are kept, within the ceiling
+// over all processes; that ceiling when none does.
+func (s servers) need(rate float64) int {
+	most := max(1, s.ceiling/s.processes)
+	return smallest(most, func(per int) bool {
+		a := s.mid.answer(rate, per)
+		return a.share <= fewWait && s.keeps(a)
+	})
+}
+
+// smallest is the first number from 1 that is enough, most when none is.
+func smallest(most int, enough func(int) bool) int {
+	for n := 1; n < most; n++ {
+		if enough(n) {
+			return n
+		}
+	}
+	return most
+}
+
+// keeps tells whether the promises are kept; without any, whether the pool is less than nine tenths full.
+func (s servers) keeps(a answer) bool {
+	if a.used >= 1 {
+		return false
+	}
+	if len(s.promises) == 0 {
+		return a.used <= almostFull
+	}
+	for _, p := range s.promises {
+		if a.beyond(p.Limit) > 1-p.Share {
+			return false
+		}
+	}
+	return true
+}
+
+// highest is the highest rate that keeps the promises, with the pool asked for or the largest one that is worth it.
+func (s servers) highest() Figure {
+	per := s.asked
+	if per == 0 {
+		per = max(1, s.ceiling/s.processes)
+	}
+	at := func(v server) float64 {
+		low, high := 0.0, v.curve.Throughput(float64(per*s.processes))
+		if !s.keeps(v.answer(high*1e-6, per)) {
+			return 0
+		}
+		for range 24 {
+			if mid := (low + high) / 2; s.keeps(v.answer(mid, per)) {
+				low = mid
+			} else {
+				high = mid
+			}
+		}
+		return low
+	}
+	return Figure{at(s.mid), at(s.low), at(s.high)}
+}
+
+// server is one curve with its service times, slow times as long as they were measured.
+type server struct {
+	curve     capacity.Capacity
+	slow      float64
+	processes int
+}
+
+// answer is what one rate does to one pool.
+type answer struct {
+	used, busy, share, wait, waitP99 float64
+	queue                            queue.Wait
+	times                            []atom
+}
+
+// atom is a service time and the share of the requests that take it.
+type atom struct{ seconds, weight float64 }
+
+func (s server) answer(rate float64, per int) answer {
+	total := float64(per * s.processes)
+	a := answer{used: rate / s.curve.Throughput(total)}
+	w, err := queue.Split(s.processes, per, rate, s.curve.Throughput, s.curve.CV2)
+	if err != nil {
+		inf := math.Inf(1)
+		return answer{used: math.Max(a.used, 1), busy: total, share: 1, wait: inf, waitP99: inf}
+	}
+	a.queue, a.busy, a.share, a.wait, a.waitP99 = w, w.Busy*float64(s.processes), w.P, w.Mean, w.Quantile(.99)
+	a.times = s.times(rate, w)
+	return a
+}
+
+// times are the service times that callers meet: those measured at each pool size, by how often as many connections are
+// busy, brought to the mean that Little's law gives for the rate.
+func (s server) times(rate float64, w queue.Wait) []atom {
+	others := w.Busy * float64(s.processes-1)
+	weights := make([]float64, len(s.curve.Levels))
+	for k, p := range w.States {
+		if k == 0 {
+			continue
+		}
+		n := float64(k) + others
+		s.spread(weights, n, p*s.curve.Throughput(n)*float64(k)/n)
+	}
+	var out []atom
+	mean, all := 0.0, 0.0
+	for i, l := range s.curve.Levels {
+		if weights[i] <= 1e-9 || len(l.Times) == 0 {
+			continue
+		}
+		out = appendAtoms(out, l.Times, s.slow, weights[i])
+		mean, all = mean+weights[i]*l.Service*s.slow, all+weights[i]
+	}
+	if all == 0 || mean == 0 {
+		return nil
+	}
+	scale := w.Busy * float64(s.processes) / rate / (mean / all)
+	for i := range out {
+		out[i].seconds *= scale
+		out[i].weight /= all
+	}
+	return out
+}
+
+// finer is how many atoms stand for the operations between two of capacity.Shares.
+const finer = 3
+
+// appendAtoms adds a level's service times, evenly spread between the times that are known.
+func appendAtoms(out []atom, times []float64, slow, weight float64) []atom {
+	from, since := 0.0, 0.0
+	for j, share := range capacity.Shares {
+		for i := range finer {
+			at := from + (times[j]-from)*(float64(i)+.5)/finer
+			out = append(out, atom{at * slow, weight * (share - since) / finer})
+		}
+		from, since = times[j], share
+	}
+	return out
+}
+
+// spread puts a weight on the two measured pool sizes around n.
+func (s server) spread(weights []float64, n, weight float64) {
+	levels := s.curve.Levels
+	for i, l := range levels {
+		if n > float64(l.Pool) {
+			continue
+		}
+		if i == 0 || n == float64(l.Pool) {
+			weights[i] += weight
+			return
+		}
+		share := math.Log(n/float64(levels[i-1].Pool)) / math.Log(float64(l.Pool)/float64(levels[i-1].Pool))
+		weights[i-1] += (1 - share) * weight
+		weights[i] += share * weight
+		return
+	}
+	weights[len(levels)-1] += weight
+}
+
+// beyond is the share of the requests that take longer than t, wait and service together.
+func (a answer) beyond(t float64) float64 {
+	if a.times == nil {
+		return 1
+	}
+	sum, decay := 0.0, a.queue.Decay()
+	for _, s := range a.times {
+		switch {
+		case s.seconds > t:
+			sum += s.weight
+		case a.share > 0:
+			sum += s.weight * a.share * math.Exp(-decay*(t-s.seconds))
+		}
+	}
+	return math.Min(sum, 1)
+}
+
+// quantile is the time that a share q of the requests stays below.
+func (a answer) quantile(q float64) float64 {
+	if a.times == nil {
+		return math.Inf(1)
+	}
+	low, high := 0.0, 0.0
+	for _, s := range a.times {
+		high = math.Max(high, s.seconds)
+	}
+	high += a.queue.Quantile(math.Min(1-1e-6, 1-(1-q)/10)) + 1e-9
+	for a.beyond(high) > 1-q {
+		high *= 2
+	}
+	for range 40 {
+		if mid := (low + high) / 2; a.beyond(mid) > 1-q+1e-12 {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return high
+}

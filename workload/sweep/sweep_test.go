@@ -1,0 +1,114 @@
+package sweep
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"pgfit/workload/engine"
+	"pgfit/workload/rundoc"
+)
+
+// lawful is an engine that puts no load on anything: its throughput is a law of the pool size, and of the number of visits
+// that there were before.
+type lawful struct {
+	throughput func(pool, before int) float64
+	runs       int
+	open       int
+}
+
+func (l *lawful) Grow(_ context.Context, n int) error { l.open = max(l.open, n); return nil }
+func (l *lawful) Close()                              {}
+func (l *lawful) Driver() string                      { return "lawful" }
+func (l *lawful) Protocol() engine.Protocol           { return engine.Prepared }
+func (l *lawful) Notices() []string                   { return nil }
+func (l *lawful) Run(_ context.Context, load engine.Load) (*engine.Result, error) {
+	x := l.throughput(load.Pool, l.runs)
+	l.runs++
+	return &engine.Result{Elapsed: load.Duration, Transactions: int64(x * load.Duration.Seconds())}, nil
+}
+
+func sweepOf(l *lawful) *Sweep {
+	return &Sweep{Engine: l, Weights: map[string][]int{"s": {1}}, Free: 90, Log: slog.New(slog.DiscardHandler)}
+}
+
+func planOf(levels []int, rounds int) rundoc.Plan {
+	return rundoc.Plan{Scenarios: []string{"s"}, Levels: levels, Rounds: rounds, MeasureSeconds: 10, Seed: 1}
+}
+
+func rising(pool, _ int) float64 { return 1000 * float64(pool) }
+
+func TestRunStopsWhenItIsEnough(t *testing.T) {
+	s := sweepOf(&lawful{throughput: rising})
+	asked := 0
+	s.Enough = func(visits []rundoc.Visit) bool { asked++; return len(visits) >= 6*3 }
+	p := planOf([]int{1, 2, 4}, 12)
+	visits, err := s.Run(context.Background(), &p, time.Now(), time.Time{})
+	if err != nil || p.Rounds != 6 || len(visits) != 18 || asked != 2 {
+		t.Errorf("%d rounds, %d visits, asked %d times, %v; want to stop after the sixth, asked from the fifth on", p.Rounds, len(visits), asked, err)
+	}
+}
+
+func TestRunExtends(t *testing.T) {
+	peak := func(pool, _ int) float64 { return 1000 * float64(pool) / (1 + float64(pool*pool)/50/50) }
+	s := sweepOf(&lawful{throughput: peak})
+	s.Grow = true
+	p := planOf([]int{1, 2, 4, 8, 16, 32, 64}, 5)
+	if _, err := s.Run(context.Background(), &p, time.Now(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Levels[len(p.Levels)-1]; got != 90 {
+		t.Errorf("pool sizes %v, want one beyond 64 and not above the 90 that are free", p.Levels)
+	}
+}
+
+// A slow first round is made again and set aside where there is time, and kept where there is none.
+func TestRunMakesAColdRoundAgain(t *testing.T) {
+	slow := func(pool, before int) float64 {
+		if before <= 4 { // the first warm-up and the first round
+			return 500 * float64(pool)
+		}
+		return 1000 * float64(pool)
+	}
+	for _, tc := range []struct {
+		name     string
+		deadline time.Time
+		rounds   int
+	}{{"time", time.Now().Add(time.Hour), 6}, {"no limit given", time.Time{}, 5}} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := sweepOf(&lawful{throughput: slow})
+			p := planOf([]int{1, 2, 4, 8}, 5)
+			visits, err := s.Run(context.Background(), &p, time.Now(), tc.deadline)
+			if err != nil || p.Rounds != tc.rounds || len(visits) != 4*tc.rounds {
+				t.Fatalf("%d rounds, %d visits, %v, want %d rounds", p.Rounds, len(visits), err, tc.rounds)
+			}
+			for _, v := range visits {
+				aside := len(v.Marks) == 1 && v.Marks[0].Code == rundoc.FirstRound
+				if aside != (v.Round == 1 && tc.rounds == 6) {
+					t.Errorf("round %d, pool %d: marks %v", v.Round, v.PoolSize, v.Marks)
+				}
+			}
+		})
+	}
+}
+
+func TestRunEndsAtItsDeadline(t *testing.T) {
+	s := sweepOf(&lawful{throughput: rising})
+	p := planOf([]int{1, 2}, 15)
+	if _, err := s.Run(context.Background(), &p, time.Now(), time.Now().Add(-time.Second)); err != nil || p.Rounds != 1 {
+		t.Errorf("%d rounds, %v: want to end after the first", p.Rounds, err)
+	}
+}
+
+func TestLongLevels(t *testing.T) {
+	for _, tc := range []struct {
+		budget time.Duration
+		most   int // number of pool sizes
+	}{{3 * time.Minute, 7}, {10 * time.Minute, 7}, {time.Hour, 12}} {
+		p, err := MakePlan(Request{Scenarios: []string{"a", "b"}, Free: 90, Budget: tc.budget, Seed: 1})
+		if err != nil || len(p.Levels) != tc.most {
+			t.Errorf("budget %s: pool sizes %v, %v, want %d of them", tc.budget, p.Levels, err, tc.most)
+		}
+	}
+}
