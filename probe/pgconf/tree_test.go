@@ -137,3 +137,19 @@ func TestTreeManyIncludes(t *testing.T) {
 		t.Errorf("InForce = %v %v", p, ok)
 	}
 }
+
+func TestRelocated(t *testing.T) {
+	text := "include '/etc/x/../a b.conf' # ours\ninclude_dir '/etc/it''s'\ninclude 'near.conf'\r\nDATA_DIRECTORY = '/var/lib/x'\n#data_directory = 'y'\nwork_mem = 4MB"
+	f := Parse("/etc/postgresql.conf", []byte(text))
+	want := "include '/root/etc/a b.conf' # ours\ninclude_dir '/root/etc/it''s'\ninclude 'near.conf'\r\n#DATA_DIRECTORY = '/var/lib/x'\n#data_directory = 'y'\nwork_mem = 4MB"
+	if got := string(f.Relocated("/root", []string{"data_directory"})); got != want {
+		t.Errorf("Relocated = %q, want %q", got, want)
+	}
+	if string(f.Bytes()) != text {
+		t.Error("the file itself has changed")
+	}
+	tree := load(t, map[string]string{"/etc/pg/postgresql.conf": "include_dir 'conf.d'\ninclude_dir = '/x'\ninclude 'a'\ninclude_dir 'conf.d'\n", "/etc/pg/a": "include_dir = 'more'"})
+	if got := tree.IncludeDirs(); !slices.Equal(got, []string{"/etc/pg/conf.d", "/etc/pg/more", "/x"}) {
+		t.Errorf("IncludeDirs = %q", got)
+	}
+}
