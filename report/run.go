@@ -32,7 +32,7 @@ func (p *page) title(text string) {
 		p.line("\n## %s\n", text)
 		return
 	}
-	p.line("\n%s\n", strings.ToUpper(text[:1])+text[1:])
+	p.line("\n%s\n", sentence(text))
 }
 
 func (p *page) table(t Table) {
@@ -96,7 +96,7 @@ func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) err
 		p.curve(c)
 	}
 	p.pool(a.Pool)
-	p.settings(a.Settings)
+	p.settings(a.Settings, a.StartCheck)
 	p.formulas(a)
 	p.findings(a.Findings)
 	return p.err
@@ -235,7 +235,7 @@ func zeroDash(n int) string {
 	return strconv.Itoa(n)
 }
 
-func (p *page) settings(s advisor.Settings) {
+func (p *page) settings(s advisor.Settings, start advisor.StartCheck) {
 	p.title("settings")
 	t := Table{Header: []string{"setting ", "now", "proposed", "takes ", "how ", "confidence "}}
 	for _, x := range s.Proposals {
@@ -246,6 +246,8 @@ func (p *page) settings(s advisor.Settings) {
 	}
 	p.table(t)
 	if len(s.Proposals) > 0 {
+		p.line("")
+		p.para("%s.", sentence(start.Text))
 		p.line("\nWhy")
 		for _, x := range s.Proposals {
 			p.item(x.Name+": "+x.Reason, evidence(x), lift(x.Lift), "source: "+x.Source)
@@ -276,6 +278,14 @@ func evidence(x advisor.Proposal) string {
 		return ""
 	}
 	return "from: " + strings.Join(in, "; ")
+}
+
+// sentence begins with a capital letter.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 func lift(text string) string {

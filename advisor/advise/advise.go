@@ -44,6 +44,23 @@ type Advice struct {
 	Findings      []advisor.Finding     `json:"findings"`
 	Formulas      []formulas.Comparison `json:"formulas,omitempty"`
 	Only          string                `json:"only,omitempty"` // reload or restart: proposals of the other kind are left out of patches
+	StartCheck    advisor.StartCheck    `json:"start_check"`
+}
+
+// Values are the proposals that go into a patch, by name.
+func (a *Advice) Values() map[string]string {
+	values := map[string]string{}
+	for _, p := range a.Settings.Proposals {
+		if a.Only == "" || a.Only == p.Apply {
+			values[p.Name] = p.Proposed
+		}
+	}
+	return values
+}
+
+// Started takes the start check of a document, which may have been made since.
+func (a *Advice) Started(doc *rundoc.Document) {
+	a.StartCheck = advisor.JudgeStart(doc.StartCheck, a.Values(), doc.Facts.Server.Version)
 }
 
 // Unfit tells whether the data cannot carry a recommendation of a pool: exit code 5.
@@ -83,6 +100,7 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 	if o.CompareFormulas {
 		a.Formulas = formulas.Compare(formulas.From(doc.Facts, formulaWorkload(o.Workload)))
 	}
+	a.Started(doc)
 	return a, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"pgfit/advisor"
 	"pgfit/advisor/advise"
 	"pgfit/report"
 	"pgfit/report/files"
@@ -55,6 +57,7 @@ func (f *adviceFlags) options() advise.Options {
 // adviseOptions are the flags of pgfit advise.
 type adviseOptions struct {
 	advice adviceFlags
+	start  startFlags
 	format string
 	only   string
 }
@@ -81,10 +84,11 @@ the same bytes.`,
 	cmd.Flags().StringVar(&o.format, "format", "diff", strings.Join(files.Formats(), ", "))
 	cmd.Flags().StringVar(&o.only, "only", "", "reload or restart: leave out what needs the other")
 	o.advice.addFlags(cmd.Flags())
+	o.start.addFlags(cmd.Flags())
 	return cmd
 }
 
-func (o *adviseOptions) run(_ context.Context, a *app, path string) error {
+func (o *adviseOptions) run(ctx context.Context, a *app, path string) error {
 	doc, err := readRun(path)
 	if err != nil {
 		return err
@@ -94,6 +98,10 @@ func (o *adviseOptions) run(_ context.Context, a *app, path string) error {
 	advice, err := advise.From(doc, opts)
 	if err != nil {
 		return err
+	}
+	if o.start.check {
+		doc.StartCheck = a.startCheck(ctx, o.start, doc, advice)
+		advice.Started(doc)
 	}
 	data, talk, err := files.Format(o.format, doc, advice)
 	if err != nil {
@@ -105,7 +113,15 @@ func (o *adviseOptions) run(_ context.Context, a *app, path string) error {
 	if _, err := a.stdout.Write(data); err != nil {
 		return err
 	}
-	if advice.Unfit() {
+	return verdict(advice)
+}
+
+// verdict is how a command ends whose work is done: the gates of the advice.
+func verdict(advice *advise.Advice) error {
+	switch {
+	case advice.StartCheck.Result == advisor.StartFailed:
+		return fmt.Errorf("%w: %s", errGate, advice.StartCheck.Text)
+	case advice.Unfit():
 		return errUnfit
 	}
 	return nil

@@ -110,11 +110,11 @@ func Format(format string, doc *rundoc.Document, a *advise.Advice) (data []byte,
 	var b bytes.Buffer
 	switch format {
 	case "diff":
-		return made.Diff, shadows(made), nil
+		return made.Diff, append(shadows(made), a.StartCheck.Text), nil
 	case "rollback":
 		return made.Rollback, nil, nil
 	case "alter-system":
-		return []byte(made.AlterSystem), shadows(made), nil
+		return []byte(made.AlterSystem), append(shadows(made), a.StartCheck.Text), nil
 	case "rollback-sql":
 		return []byte(made.RollbackSQL), nil, nil
 	case "advice":
@@ -164,7 +164,7 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, made patch.
 	for _, s := range out.Skipped {
 		talk = append(talk, fmt.Sprintf("%s left out: %s", s.Name, s.Reason))
 	}
-	return b.Bytes(), append(talk, out.Notes...), nil
+	return b.Bytes(), append(append(talk, out.Notes...), a.StartCheck.Text), nil
 }
 
 func prefixed(with string, lines []string) []string {

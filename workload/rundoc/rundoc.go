@@ -28,6 +28,19 @@ type Document struct {
 	// Files are the configuration files that a patch is made against, as they were at the time of the run.
 	Files []File `json:"files,omitempty"`
 	Stock bool   `json:"stock_conf,omitempty"` // Files[0] is what initdb wrote, kept as base/postgresql.conf
+	// StartCheck is what came of starting a server with these files as the advice of the run would have them; nil when nobody
+	// tried.
+	StartCheck *StartCheck `json:"start_check,omitempty"`
+}
+
+// StartCheck is what came of starting a scratch server with changed configuration files. At most one of Failure and NotDone
+// is set; with neither the server started, wrote no warning into its log and had every value in force.
+type StartCheck struct {
+	Version string            `json:"server_version,omitempty"` // of the server that was started
+	Values  map[string]string `json:"values"`                   // the changed settings, as a person writes them
+	Reduced bool              `json:"reduced,omitempty"`        // started with less shared_buffers than the files have
+	Failure string            `json:"failure,omitempty"`        // what went wrong, in the server's words
+	NotDone string            `json:"not_done,omitempty"`       // why no server could be started
 }
 
 // File is one configuration file of the server. Text never holds a password: lines that could are not copied.
