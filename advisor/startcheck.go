@@ -22,7 +22,7 @@ const (
 )
 
 // otherwise is what the values rest on where no server was started.
-const otherwise = "names, ranges, units and enum values were checked against pg_settings alone"
+const otherwise = "names, ranges, units and enum values were checked against the settings of the version"
 
 // JudgeStart reads a start check that was made with done's values for an advice that proposes values, on a server of the
 // given version.

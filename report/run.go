@@ -11,6 +11,7 @@ import (
 	"pgfit/advisor"
 	"pgfit/advisor/advise"
 	"pgfit/advisor/capacity"
+	"pgfit/probe"
 	"pgfit/workload/rundoc"
 )
 
@@ -102,6 +103,13 @@ func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) err
 	return p.err
 }
 
+// Formulas writes what the well-known formulas say beside the advice's values, when the advice has them.
+func Formulas(w io.Writer, a *advise.Advice) error {
+	p := &page{w: w}
+	p.formulas(a)
+	return p.err
+}
+
 // Bench writes the measurements without advice.
 func Bench(w io.Writer, doc *rundoc.Document, markdown bool) error {
 	p := &page{w: w, markdown: markdown}
@@ -120,6 +128,18 @@ func (p *page) head(doc *rundoc.Document) {
 		p.line("# pgfit: %s\n", doc.Target)
 	}
 	f := doc.Facts
+	if doc.Plan.Scenarios == nil {
+		p.line("%s. Rules only: nothing was measured.", machine(f))
+		return
+	}
+	p.line("%s; %s of data; seed %d; driver %s, protocol %s", machine(f), Size(doc.Plan.DataBytes), doc.Plan.Seed, doc.Plan.Driver, doc.Plan.Protocol)
+	if doc.Partial != "" {
+		p.line("This run is partial: %s.", doc.Partial)
+	}
+}
+
+// machine is the server and what it runs on, in one line.
+func machine(f probe.Facts) string {
 	memory, cpus := "unknown memory", "unknown CPUs"
 	if v, ok := f.Host.Memory.Budget.Get(); ok {
 		memory = Size(v)
@@ -127,11 +147,11 @@ func (p *page) head(doc *rundoc.Document) {
 	if v, ok := f.Host.CPU.Effective.Get(); ok {
 		cpus = figures(v) + " CPUs"
 	}
-	p.line("PostgreSQL %s, %s, %s, disk %s; %s of data; seed %d; driver %s, protocol %s", f.Server.Version, memory, cpus,
-		f.DataStorage().Class, Size(doc.Plan.DataBytes), doc.Plan.Seed, doc.Plan.Driver, doc.Plan.Protocol)
-	if doc.Partial != "" {
-		p.line("This run is partial: %s.", doc.Partial)
+	disk := f.DataStorage().Class
+	if disk == "" {
+		disk = probe.UnknownClass
 	}
+	return fmt.Sprintf("PostgreSQL %s, %s, %s, disk %s", f.Server.Version, memory, cpus, disk)
 }
 
 func (p *page) curve(c capacity.Capacity) {
@@ -308,8 +328,19 @@ func (p *page) budget(b advisor.Budget) {
 		limit = " of " + Size(b.Limit) + " allowed"
 	}
 	p.item(fmt.Sprintf("in all %s%s", Size(b.Total), limit))
+	if b.WALDisk > 0 {
+		free := ""
+		if b.DiskFree > 0 {
+			free = " of " + Size(b.DiskFree) + " free"
+		}
+		p.item("WAL on disk: up to " + Size(b.WALDisk) + free)
+	}
 	if b.Recovery > 0 {
-		p.item("recovery after a crash: about " + Seconds(b.Recovery))
+		allowed := ""
+		if b.RecoveryLimit > 0 {
+			allowed = " of " + Seconds(b.RecoveryLimit) + " asked for"
+		}
+		p.item("recovery after a crash: about " + Seconds(b.Recovery) + allowed)
 	}
 }
 

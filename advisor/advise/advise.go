@@ -36,6 +36,7 @@ type Advice struct {
 	Kind          string                `json:"kind"`
 	Version       string                `json:"pgfit_version"`
 	RunStarted    string                `json:"run_started_at"`
+	RulesOnly     bool                  `json:"rules_only,omitempty"` // there was no run
 	Target        string                `json:"target"`
 	Partial       string                `json:"partial,omitempty"`
 	Capacities    []capacity.Capacity   `json:"capacities"`
@@ -73,12 +74,38 @@ func (a *Advice) Unfit() bool {
 	return false
 }
 
-// From makes the advice of a run.
-func From(doc *rundoc.Document, o Options) (*Advice, error) {
-	a := &Advice{
+// FromFacts makes the advice for a server on which nothing was measured: settings alone, by rules alone. doc has the facts
+// and the files of a patch, and no visits.
+func FromFacts(doc *rundoc.Document, o Options) *Advice {
+	a := blank(doc, o)
+	a.RulesOnly = true
+	a.Findings = append(a.Findings, advisor.Finding{Code: "rules-only", Text: "there was no run: every value follows from facts by a stated rule, and nothing was measured",
+		Lift: "pgfit run, on this server or on a scratch server of the same machine"})
+	a.settings(doc, rules.Input{Facts: doc.Facts}, o)
+	return a
+}
+
+// settings asks the rules, given what the run adds to the options.
+func (a *Advice) settings(doc *rundoc.Document, in rules.Input, o Options) {
+	in.Workload, in.RecoveryTime, in.RuleSet, in.Dedicated = o.Workload, o.RecoveryTime, o.RuleSet, o.Dedicated
+	a.Settings = rules.Advise(in)
+	a.Findings = append(a.Findings, a.Settings.Findings...)
+	if o.CompareFormulas {
+		a.Formulas = formulas.Compare(formulas.From(doc.Facts, formulaWorkload(o.Workload)))
+	}
+	a.Started(doc)
+}
+
+func blank(doc *rundoc.Document, o Options) *Advice {
+	return &Advice{
 		SchemaVersion: SchemaVersion, Kind: Kind, Version: doc.Version, RunStarted: doc.StartedAt, Target: doc.Target, Partial: doc.Partial, Only: o.Only,
 		Capacities: []capacity.Capacity{}, Findings: []advisor.Finding{},
 	}
+}
+
+// From makes the advice of a run.
+func From(doc *rundoc.Document, o Options) (*Advice, error) {
+	a := blank(doc, o)
 	curves, findings := capacity.Analyse(doc)
 	a.Capacities = append(a.Capacities, curves...)
 	a.Findings = append(a.Findings, findings...)
@@ -93,14 +120,7 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 	}
 	a.Pool, findings = pool.Advise(poolInput(doc, curves))
 	a.Findings = append(a.Findings, findings...)
-	a.Settings = rules.Advise(rules.Input{
-		Facts: doc.Facts, Doc: doc, Pool: rulesPool(a.Pool, curves), Workload: o.Workload, RecoveryTime: o.RecoveryTime, RuleSet: o.RuleSet, Dedicated: o.Dedicated,
-	})
-	a.Findings = append(a.Findings, a.Settings.Findings...)
-	if o.CompareFormulas {
-		a.Formulas = formulas.Compare(formulas.From(doc.Facts, formulaWorkload(o.Workload)))
-	}
-	a.Started(doc)
+	a.settings(doc, rules.Input{Facts: doc.Facts, Doc: doc, Pool: rulesPool(a.Pool, curves)}, o)
 	return a, nil
 }
 

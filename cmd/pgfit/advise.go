@@ -58,6 +58,8 @@ func (f *adviceFlags) options() advise.Options {
 type adviseOptions struct {
 	advice adviceFlags
 	start  startFlags
+	conf   confFlags
+	export exportFlags
 	format string
 	only   string
 }
@@ -65,37 +67,37 @@ type adviseOptions struct {
 func (a *app) adviseCommand() *cobra.Command {
 	o := &adviseOptions{}
 	cmd := &cobra.Command{
-		Use: "advise RUN", Short: "recommend from a run document, offline", Args: cobra.ExactArgs(1),
+		Use: "advise [RUN]", Short: "recommend from a run document, offline", Args: cobra.MaximumNArgs(1),
 		Long: `advise recommends from a run document (run.json, or the directory it is in) without any server. The same document gives
-the same bytes.`,
+the same bytes. With --conf it recommends from a configuration file and the facts of a machine, by rules alone.`,
 		Example: `  pgfit advise pgfit-out > tuned.patch               the patch
   pgfit advise pgfit-out --format alter-system       as SQL
   pgfit advise pgfit-out --format patroni            for another system: docker-compose, ansible, rds-cli, ...
+  pgfit advise pgfit-out --format rds-cli --name prod --out rds
+                                                     its files, with those that take it back, into a directory
   pgfit advise pgfit-out --only reload               what needs no restart
-  pgfit advise pgfit-out --rules guide               the house guide's own numbers`,
+  pgfit advise pgfit-out --rules guide               the house guide's own numbers
+  pgfit advise --conf postgresql.conf --pg-version 16 --ram 32GB --cpus 8 --disk ssd --workload oltp
+                                                     without a run: rules only`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(oneOf("only", o.only, "", "reload", "restart"), oneOf("format", o.format, files.Formats()...), o.advice.validate()); err != nil {
+			if err := errors.Join(oneOfOrNone("only", o.only, "reload", "restart"), oneOf("format", o.format, files.Formats()...), o.advice.validate(), o.export.validate(o.format), o.conf.validate(cmd, args)); err != nil {
 				return err
 			}
-			return o.run(cmd.Context(), a, args[0])
+			return o.run(cmd.Context(), a, args)
 		},
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&o.format, "format", "diff", strings.Join(files.Formats(), ", "))
 	cmd.Flags().StringVar(&o.only, "only", "", "reload or restart: leave out what needs the other")
+	o.export.addFlags(cmd.Flags())
 	o.advice.addFlags(cmd.Flags())
 	o.start.addFlags(cmd.Flags())
+	o.conf.addFlags(cmd.Flags())
 	return cmd
 }
 
-func (o *adviseOptions) run(ctx context.Context, a *app, path string) error {
-	doc, err := readRun(path)
-	if err != nil {
-		return err
-	}
-	opts := o.advice.options()
-	opts.Only = o.only
-	advice, err := advise.From(doc, opts)
+func (o *adviseOptions) run(ctx context.Context, a *app, args []string) error {
+	doc, advice, err := o.recommend(ctx, a, args)
 	if err != nil {
 		return err
 	}
@@ -103,17 +105,43 @@ func (o *adviseOptions) run(ctx context.Context, a *app, path string) error {
 		doc.StartCheck = a.startCheck(ctx, o.start, doc, advice)
 		advice.Started(doc)
 	}
-	data, talk, err := files.Format(o.format, doc, advice)
+	target, err := o.export.target()
+	if err != nil {
+		return err
+	}
+	made, talk, err := files.Format(o.format, doc, advice, target)
 	if err != nil {
 		return usagef("%w", err)
 	}
-	for _, line := range talk {
-		a.say("%s", line)
-	}
-	if _, err := a.stdout.Write(data); err != nil {
+	if err := o.export.write(a, made, talk); err != nil {
 		return err
 	}
+	if o.format != "report" && o.format != "advice" && !a.quiet { // which have it among their own
+		if err := report.Formulas(a.stderr, advice); err != nil {
+			return err
+		}
+	}
 	return verdict(advice)
+}
+
+// recommend makes the advice of a run, or of a configuration file alone.
+func (o *adviseOptions) recommend(ctx context.Context, a *app, args []string) (*rundoc.Document, *advise.Advice, error) {
+	opts := o.advice.options()
+	opts.Only = o.only
+	if o.conf.conf != "" {
+		doc, err := o.conf.document(ctx, a)
+		if err != nil {
+			return nil, nil, err
+		}
+		a.say("rules only: nothing was measured")
+		return doc, advise.FromFacts(doc, opts), nil
+	}
+	doc, err := readRun(args[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	advice, err := advise.From(doc, opts)
+	return doc, advice, err
 }
 
 // verdict is how a command ends whose work is done: the gates of the advice.
@@ -179,11 +207,11 @@ func (a *app) reportCommand() *cobra.Command {
 // print writes the report of a run.
 func (a *app) print(format string, doc *rundoc.Document, advice *advise.Advice) error {
 	if format == "json" {
-		data, _, err := files.Format("advice", doc, advice)
+		made, _, err := files.Format("advice", doc, advice, files.Target{})
 		if err != nil {
 			return err
 		}
-		_, err = a.stdout.Write(data)
+		_, err = a.stdout.Write(made[0].Data)
 		return err
 	}
 	return report.Run(a.stdout, doc, advice, format == "markdown")

@@ -224,4 +224,12 @@ func oneOf(flag, value string, allowed ...string) error {
 	return usagef("--%s %s: want %s", flag, value, strings.Join(allowed, ", "))
 }
 
+// oneOfOrNone checks a flag that need not be given.
+func oneOfOrNone(flag, value string, allowed ...string) error {
+	if value == "" {
+		return nil
+	}
+	return oneOf(flag, value, allowed...)
+}
+
 var _ fmt.Stringer = (*bytesFlag)(nil)
