@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.version=$(VERSION)
 BUDGET  ?= 3m
 
-.PHONY: run test build lint bench clean
+.PHONY: run test test-versions build lint bench clean
 
 run: build                  ## the main job on a scratch server: measure, advise, leave the files in pgfit-out (exit 5 is a result too)
 	.ci/need server
@@ -13,6 +13,14 @@ run: build                  ## the main job on a scratch server: measure, advise
 test:                       ## every test, against real servers
 	.ci/need server patch git pgbouncer
 	$(GO) test -count=1 -timeout 20m ./...
+
+# where server binaries of every version are kept for tests; the user postgres must be able to get there
+PG_VERSIONS ?= $(CURDIR)/.cache/pg-versions
+
+test-versions:              ## what differs between PostgreSQL 13 to 18, against a real server of each
+	.ci/need server
+	.ci/pg-versions/fetch $(PG_VERSIONS)
+	PGFIT_PG_VERSIONS_DIR=$(PG_VERSIONS) $(GO) test -count=1 -timeout 10m -run '^TestEveryVersion' ./...
 
 build:                      ## bin/pgfit
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pgfit ./cmd/pgfit

@@ -34,10 +34,11 @@ type Server struct {
 }
 
 // Options of a server. Conf are lines of postgresql.conf, HBA is the whole of pg_hba.conf after a line that lets postgres
-// in over the socket.
+// in over the socket. Bin is the directory of the server's binaries, "" for the newest installed.
 type Options struct {
 	Conf []string
 	HBA  string
+	Bin  string
 }
 
 // File is put into the data directory before the server starts.
@@ -46,7 +47,10 @@ type File struct{ Name, Text string }
 // Start runs initdb and the server, and skips the test where no server binaries are installed.
 func Start(t testing.TB, o Options, files ...File) *Server {
 	t.Helper()
-	bin := binaries(t)
+	bin := o.Bin
+	if bin == "" {
+		bin = binaries(t)
+	}
 	root, err := os.MkdirTemp("/var/tmp", "pgfit-probe-test-")
 	if err != nil {
 		t.Fatal(err)
