@@ -169,19 +169,23 @@ func (in Input) try(ctx context.Context, tree *pgconf.Tree, over map[string]stri
 		return res, err
 	}
 	text, err := s.Log()
-	res.Complaints = complaints(string(text))
+	res.Complaints = Complaints(string(text))
 	return res, err
 }
 
-// loud finds the lines of a log that a clean start does not have.
-var loud = regexp.MustCompile(`\b(WARNING|ERROR|FATAL|PANIC):  `)
+// loud finds the lines of a log that a clean start does not have; expected are the answers to who asks before the server is
+// ready, and to who is still connected when it is stopped.
+var (
+	loud     = regexp.MustCompile(`\b(WARNING|ERROR|FATAL|PANIC):  `)
+	expected = regexp.MustCompile(`FATAL:  (the database system is starting up|terminating connection due to administrator command)`)
+)
 
-func complaints(log string) []string {
+// Complaints are the warnings and errors of a server's log, each once, without the prefix of their lines.
+func Complaints(log string) []string {
 	var out []string
 	for line := range strings.Lines(log) {
-		// The second is the answer to whoever asks too early.
-		if loud.MatchString(line) && !strings.Contains(line, "FATAL:  the database system is starting up") {
-			out = append(out, strings.TrimSpace(line[loud.FindStringIndex(line)[0]:]))
+		if at := loud.FindStringIndex(line); at != nil && !expected.MatchString(line) {
+			out = append(out, strings.TrimSpace(line[at[0]:]))
 		}
 	}
 	slices.Sort(out)

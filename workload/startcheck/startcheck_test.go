@@ -123,7 +123,7 @@ func TestDropInTooLarge(t *testing.T) {
 
 func TestComplaints(t *testing.T) {
 	log := "2026-01-01 [1] LOG:  starting\nFATAL:  the database system is starting up\n%x [3] WARNING:  \"a\" too high\n%y [4] WARNING:  \"a\" too high\n\tHINT:  ERROR: no\nERROR:  b\n"
-	if got := complaints(log); !slices.Equal(got, []string{"ERROR:  b", `WARNING:  "a" too high`}) {
-		t.Errorf("complaints = %q", got)
+	if got := Complaints(log); !slices.Equal(got, []string{"ERROR:  b", `WARNING:  "a" too high`}) {
+		t.Errorf("Complaints = %q", got)
 	}
 }
