@@ -153,3 +153,14 @@ func TestRelocated(t *testing.T) {
 		t.Errorf("IncludeDirs = %q", got)
 	}
 }
+
+// Servers up to 14 name an included file as it is written, with .. in the middle.
+func TestPathsOfOldServers(t *testing.T) {
+	tree := load(t, map[string]string{"/etc/pg/postgresql.conf": "include 'sub/a.conf'\n", "/etc/pg/sub/a.conf": "include '../b.conf'\n", "/etc/pg/sub/../b.conf": "work_mem = 1MB\n"})
+	if p, ok := tree.InForce("work_mem"); !ok || p.File.Path != "/etc/pg/b.conf" || len(tree.Problems) > 0 {
+		t.Errorf("InForce = %v %v, problems %v", p, ok, tree.Problems)
+	}
+	if f := tree.File("/etc/pg/sub/../b.conf"); f == nil || f != tree.File("/etc/pg/b.conf") {
+		t.Errorf("File by the server's name = %v", f)
+	}
+}

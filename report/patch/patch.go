@@ -102,7 +102,7 @@ func (p Patch) After(files []rundoc.File) []rundoc.File {
 	all := slices.Clone(files)
 	for _, e := range p.Files {
 		after := rundoc.File{Path: e.Path, Text: string(e.After)}
-		if at := slices.IndexFunc(all, func(f rundoc.File) bool { return f.Path == e.Path }); at >= 0 {
+		if at := slices.IndexFunc(all, func(f rundoc.File) bool { return path.Clean(f.Path) == path.Clean(e.Path) }); at >= 0 {
 			all[at] = after
 		} else {
 			all = append(all, after)

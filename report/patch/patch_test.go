@@ -232,3 +232,21 @@ func TestNotInForce(t *testing.T) {
 		t.Errorf("After of a drop-in = %+v", after)
 	}
 }
+
+// TestPathsOfOldServers edits a file that the server names with .. in the middle.
+func TestPathsOfOldServers(t *testing.T) {
+	s := server15(t, mainPath)
+	odd := path.Dir(mainPath) + "/conf.d/../b.conf"
+	set := s.Settings["work_mem"]
+	set.Value, set.Source, set.SourceFile, set.SourceLine = "1024", "configuration file", odd, 1
+	s.Settings["work_mem"] = set
+	s.FileLines = []probe.FileSetting{{File: odd, Line: 1, Name: "work_mem", Value: "1MB", Applied: true}}
+	files := append(mainFile("include 'conf.d/../b.conf'\n"), rundoc.File{Path: odd, Text: "work_mem = 1MB\n"})
+	p := make1(t, Input{Server: s, Files: files, Changes: []Change{{Name: "work_mem", Value: "16MB"}}})
+	if len(p.Files) != 1 || p.Files[0].Name != "b.conf" || len(p.Shadowed) > 0 {
+		t.Fatalf("edited %+v, shadowed %v", p.Files, p.Shadowed)
+	}
+	if after := p.After(files); len(after) != 2 || after[1].Text != "work_mem = 16MB\n" {
+		t.Errorf("After = %+v", after)
+	}
+}

@@ -58,7 +58,7 @@ func Start(t testing.TB, o Options, files ...File) *Server {
 	t.Cleanup(func() { os.RemoveAll(root) })
 	s := &Server{Dir: filepath.Join(root, "data"), Socket: root, Port: freePort(t), log: &bytes.Buffer{}}
 	s.own(t, root)
-	out, err := s.command(t, filepath.Join(bin, "initdb"), "-D", s.Dir, "-U", "postgres", "-A", "trust", "--no-sync", "--no-instructions",
+	out, err := s.command(t, filepath.Join(bin, "initdb"), "-D", s.Dir, "-U", "postgres", "-A", "trust", "--no-sync",
 		"-E", "UTF8", "--locale=C.UTF-8").CombinedOutput()
 	if err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
