@@ -15,6 +15,7 @@ import (
 	"pgfit/probe"
 	"pgfit/report"
 	"pgfit/report/files"
+	"pgfit/workload/explain"
 	"pgfit/workload/measure"
 	"pgfit/workload/rundoc"
 )
@@ -101,7 +102,7 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 	if err := a.confFiles(ctx, srv, job.Doc); err != nil {
 		return err
 	}
-	if err := planJob(job, srv, &o.load, start, 0); err != nil {
+	if err := planJob(job, srv, &o.load, start, job.Plans); err != nil {
 		return err
 	}
 	a.say("%s", report.PlanText(job.Doc, start))
@@ -122,7 +123,9 @@ func (o *runOptions) prepare(a *app) (*measure.Job, error) {
 	if job.Doc.Demand, err = o.demand.demand(); err != nil {
 		return nil, err
 	}
-	return job, addScenarios(job, o.load.scenarios)
+	err = addScenarios(job, o.load.scenarios)
+	job.Plans = explain.Time(job.Scenarios, o.load.budget)
+	return job, err
 }
 
 // free is the number of connections that a load may take: what the server has, less the reserved ones, those in use, and

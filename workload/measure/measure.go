@@ -15,6 +15,7 @@ import (
 
 	"pgfit/probe"
 	"pgfit/workload/engine"
+	"pgfit/workload/explain"
 	"pgfit/workload/load"
 	"pgfit/workload/observe"
 	"pgfit/workload/rundoc"
@@ -41,6 +42,7 @@ type Job struct {
 	Shape      engine.Load       // rate, think time, callers
 	Grow       bool              // add pool sizes while the best one is near the largest
 	Deadline   time.Time
+	Plans      time.Duration // what asking the planner about the statements may take, after the sweep; 0: it is not asked
 	Log        *slog.Logger
 
 	Loading func(done, total int64)               // rows; may be nil
@@ -87,10 +89,35 @@ func (j *Job) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := j.explain(ctx, data); err != nil {
+		return err
+	}
 	if j.After != nil {
 		return j.After(ctx, s, data)
 	}
 	return nil
+}
+
+// explain asks the planner about the statements of the scenarios. Without an answer the run is as good, but for the advice
+// on settings that act through plans.
+func (j *Job) explain(ctx context.Context, data *load.Data) error {
+	if j.Plans <= 0 {
+		return nil
+	}
+	cfg := j.Config.Copy()
+	if j.SearchPath != "" {
+		cfg.RuntimeParams["search_path"] = j.SearchPath
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err == nil {
+		defer conn.Close(context.WithoutCancel(ctx))
+		j.Doc.Analytic, err = explain.Run(ctx, conn, j.Doc.Facts, j.Scenarios, j.vars(data), j.Doc.Plan.Seed, j.Plans)
+	}
+	if err != nil && ctx.Err() == nil {
+		j.Doc.Warnings = append(j.Doc.Warnings, probe.Warning{Code: "plans", Text: "the planner could not be asked about the statements: " + err.Error()})
+		return nil
+	}
+	return ctx.Err()
 }
 
 func partial(err error) string {

@@ -22,7 +22,7 @@ type Document struct {
 	Plan          Plan            `json:"plan"`
 	Calibration   Calibration     `json:"calibration"`
 	Visits        []Visit         `json:"visits"`
-	Analytic      []PlanProbe     `json:"plan_probes,omitempty"` // EXPLAIN (ANALYZE, BUFFERS) of the analytic scenario
+	Analytic      []PlanProbe     `json:"plan_probes,omitempty"` // what the planner says of the statements
 	Partial       string          `json:"partial,omitempty"`     // why the run stopped early, "" when it did not
 	Warnings      []probe.Warning `json:"warnings,omitempty"`
 	// Files are the configuration files that a patch is made against, as they were at the time of the run.
@@ -203,11 +203,13 @@ type Mark struct {
 	Text string `json:"text"`
 }
 
-// PlanProbe is one statement explained with ANALYZE under the present settings.
+// PlanProbe is one statement explained, under the present settings or with one of them changed. Statements of analytic
+// scenarios are run as well; of all others there is the plan alone, and Seconds is 0.
 type PlanProbe struct {
 	Statement   string            `json:"statement"`
-	Set         map[string]string `json:"set,omitempty"` // settings changed for this probe only
-	Seconds     float64           `json:"seconds"`
+	Set         map[string]string `json:"set,omitempty"`  // settings changed for this probe only
+	Seconds     float64           `json:"seconds"`        // median of the runs, 0 where it was not run
+	Acts        bool              `json:"acts,omitempty"` // Set changes the plan, or how it is carried out
 	SpilledKB   int64             `json:"spilled_kb"`
 	SortKB      int64             `json:"largest_sort_kb"` // space the largest sort or hash used, memory or disk
 	Shape       string            `json:"plan_shape"`      // node types in order, so that plans can be told apart
