@@ -174,7 +174,7 @@ func minWALSize(s *situation) verdict {
 	switch {
 	case present > most:
 		return verdict{value: s.bytes("min_wal_size", min(target, most)), reason: "it may not exceed max_wal_size", confidence: "high",
-			source: "PostgreSQL manual, min_wal_size"}
+			source: "PostgreSQL manual, min_wal_size", lift: "a larger max_wal_size"}
 	case f.rate() < idleWAL:
 		return verdict{keep: "no WAL rate was measured that would make new segments a cost"}
 	case target <= present:

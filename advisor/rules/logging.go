@@ -14,7 +14,7 @@ func logCheckpoints(s *situation) verdict {
 		return verdict{keep: "on already"}
 	}
 	return verdict{value: "on", reason: "shows whether checkpoints are started by the clock or by WAL volume, for a line each; the default since version 15",
-		source: "PostgreSQL 15 release notes, log_checkpoints", confidence: "high"}
+		source: "PostgreSQL 15 release notes, log_checkpoints", confidence: "high", lift: "another record of checkpoints"}
 }
 
 // logLockWaits: one line for each session that waits longer than deadlock_timeout.
@@ -23,7 +23,7 @@ func logLockWaits(s *situation) verdict {
 		return verdict{keep: "on already"}
 	}
 	return verdict{value: "on", reason: "names who waits for whom after deadlock_timeout; nothing is logged while nobody waits",
-		source: guideLogging, confidence: "high"}
+		source: guideLogging, confidence: "high", lift: "another record of who waits for whom"}
 }
 
 // logAutovacuum: vacuums that take ten minutes are the ones to know about; the default since 15.
@@ -32,7 +32,7 @@ func logAutovacuum(s *situation) verdict {
 		return verdict{keep: "logs autovacuum already"}
 	}
 	return verdict{value: "10min", reason: "shows the vacuums that take long; the default since version 15",
-		source: "PostgreSQL 15 release notes, log_autovacuum_min_duration", confidence: "high"}
+		source: "PostgreSQL 15 release notes, log_autovacuum_min_duration", confidence: "high", lift: "another record of long vacuums"}
 }
 
 // logSlowStatements: the guide logs statements that take more than a second. Log lines hold the statements' texts, with
