@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.version=$(VERSION)
 BUDGET  ?= 3m
 
-.PHONY: run test test-versions build lint bench clean
+.PHONY: run test test-versions test-long build lint bench clean
 
 run: build                  ## the main job on a scratch server: measure, advise, leave the files in pgfit-out (exit 5 is a result too)
 	.ci/need server
@@ -21,6 +21,10 @@ test-versions:              ## what differs between PostgreSQL 13 to 18, against
 	.ci/need server
 	.ci/pg-versions/fetch $(PG_VERSIONS)
 	PGFIT_PG_VERSIONS_DIR=$(PG_VERSIONS) $(GO) test -count=1 -timeout 10m -run '^TestEveryVersion' ./...
+
+test-long:                  ## exports against the systems that take a whole cluster to test: Patroni with etcd
+	.ci/need server patroni etcd-server python3-etcd
+	PGFIT_LONG=1 $(GO) test -count=1 -timeout 10m -run '^TestLong' ./report/export
 
 build:                      ## bin/pgfit
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pgfit ./cmd/pgfit
