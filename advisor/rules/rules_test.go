@@ -113,6 +113,7 @@ func TestRules(t *testing.T) {
 		edit     func(*probe.Facts)
 		visits   []rundoc.Visit
 		probes   []rundoc.PlanProbe
+		clock    float64 // seconds a reading
 		in       Input
 		setting  string
 		proposed string // "" for kept
@@ -230,6 +231,8 @@ func TestRules(t *testing.T) {
 		{name: "statement statistics beside others", values: map[string]string{"shared_preload_libraries": "auto_explain"}, edit: func(f *probe.Facts) { f.Server.Available = []string{"pg_stat_statements"} },
 			setting: "shared_preload_libraries", proposed: "auto_explain,pg_stat_statements"},
 		{name: "timing only after a test of the clock", setting: "track_io_timing", reason: "pg_test_timing"},
+		{name: "timing with a cheap clock", clock: 40e-9, visits: []rundoc.Visit{writes(1, nil)}, setting: "track_io_timing", proposed: "on", method: advisor.Measured},
+		{name: "no timing with a slow clock", clock: 900e-9, visits: []rundoc.Visit{writes(1, nil)}, setting: "track_io_timing", reason: "about 900 ns"},
 		{name: "workers for a deep disk", major: 18, cpus: 32, edit: bench, visits: []rundoc.Visit{visit("read-heavy", 8, func(v *rundoc.Visit) { v.Host.DiskReads = 50_000 })}, setting: "io_workers", proposed: "16"},
 		{name: "io_method by trial only", major: 18, setting: "io_method", reason: "trial"},
 	} {
@@ -252,6 +255,7 @@ func TestRules(t *testing.T) {
 			}
 			if len(tc.visits)+len(tc.probes) > 0 {
 				in.Doc = run(in.Facts, tc.probes, tc.visits...)
+				in.Doc.Calibration.ClockSeconds = tc.clock
 			}
 			got := Advise(in)
 			p, ok := proposal(got, tc.setting)

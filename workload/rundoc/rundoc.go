@@ -81,6 +81,7 @@ type Calibration struct {
 	ConnectSeconds float64 `json:"connect_p50_seconds"`
 	RTTSeconds     float64 `json:"rtt_p50_seconds"`
 	Samples        int     `json:"samples"`
+	ClockSeconds   float64 `json:"clock_reading_seconds,omitempty"` // of the server's clock, once; 0 not measured
 }
 
 // Visit is one pool size under one scenario for one stretch of time: the unit of replication.
