@@ -36,7 +36,7 @@ func (a *app) startCheck(ctx context.Context, f startFlags, doc *rundoc.Document
 	if len(out.Values) == 0 {
 		return nil
 	}
-	bin, err := cluster.Find(cluster.FindOptions{Dir: f.pgBin, Major: doc.Facts.Server.Major()})
+	bin, err := cluster.Find(cluster.FindOptions{Dir: f.pgBin, Major: doc.Facts.Server.Major(), Wish: doc.Facts.Server.Version})
 	if err != nil {
 		out.NotDone = strings.TrimPrefix(err.Error(), cluster.ErrUsage.Error()+": ")
 		return out
