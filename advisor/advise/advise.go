@@ -20,6 +20,9 @@ const (
 	Kind          = "pgfit-advice"
 )
 
+// ruleGuide asks for the house guide's numbers.
+const ruleGuide = "guide"
+
 // Options are what the user says about the advice; they are no part of the run.
 type Options struct {
 	Workload        string        // web, oltp, dw, mixed or auto
@@ -76,13 +79,19 @@ func (a *Advice) Unfit() bool {
 
 // FromFacts makes the advice for a server on which nothing was measured: settings alone, by rules alone. doc has the facts
 // and the files of a patch, and no visits.
-func FromFacts(doc *rundoc.Document, o Options) *Advice {
+func FromFacts(doc *rundoc.Document, o Options) (*Advice, error) {
 	a := blank(doc, o)
 	a.RulesOnly = true
 	a.Findings = append(a.Findings, advisor.Finding{Code: "rules-only", Text: "there was no run: every value follows from facts by a stated rule, and nothing was measured",
 		Lift: "pgfit run, on this server or on a scratch server of the same machine"})
+	if o.RuleSet == ruleGuide {
+		var err error
+		if a.Pool, err = guidePool(a.Pool, doc.Demand, o.Workload); err != nil {
+			return nil, err
+		}
+	}
 	a.settings(doc, rules.Input{Facts: doc.Facts}, o)
-	return a
+	return a, nil
 }
 
 // settings asks the rules, given what the run adds to the options.
@@ -120,6 +129,12 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 	}
 	a.Pool, findings = pool.Advise(poolInput(doc, curves))
 	a.Findings = append(a.Findings, findings...)
+	if o.RuleSet == ruleGuide {
+		var err error
+		if a.Pool, err = guidePool(a.Pool, doc.Demand, o.Workload); err != nil {
+			return nil, err
+		}
+	}
 	a.settings(doc, rules.Input{Facts: doc.Facts, Doc: doc, Pool: rulesPool(a.Pool, curves)}, o)
 	return a, nil
 }

@@ -134,7 +134,8 @@ func (o *adviseOptions) recommend(ctx context.Context, a *app, args []string) (*
 			return nil, nil, err
 		}
 		a.say("rules only: nothing was measured")
-		return doc, advise.FromFacts(doc, opts), nil
+		advice, err := advise.FromFacts(doc, opts)
+		return doc, advice, err
 	}
 	doc, err := readRun(args[0])
 	if err != nil {

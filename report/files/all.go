@@ -157,8 +157,7 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, t Target) (
 	memory, _ := doc.Facts.Host.Memory.Budget.Get()
 	out, err := export.Render(format, export.Changes(settings), export.Options{
 		Server: doc.Facts.Server, Header: header(a), Memory: memory, Name: t.Name, Catalogue: t.Catalogue,
-		Pool: &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Pool.Total - a.Pool.Total/4, MaxOverflow: a.Pool.Total / 4,
-			Timeout: float64(a.Pool.PoolTimeout), Recycle: float64(a.Pool.PoolRecycle)},
+		Pool: pooler(doc, a.Pool),
 	})
 	if err != nil {
 		return nil, nil, err
@@ -171,6 +170,17 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, t Target) (
 		talk = append(talk, fmt.Sprintf("%s left out: %s", s.Name, s.Reason))
 	}
 	return made, append(append(talk, out.Notes...), a.StartCheck.Text), nil
+}
+
+// pooler is the pool of the advice for a pooler in between: what the advice says of one, else three quarters of the pool and
+// a reserve of the rest.
+func pooler(doc *rundoc.Document, a advisor.PoolAdvice) *export.Pool {
+	p := &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Total - a.Total/4, MaxOverflow: a.Total / 4,
+		Timeout: float64(a.PoolTimeout), Recycle: float64(a.PoolRecycle)}
+	if b := a.PgBouncer; b != nil {
+		p.PoolSize, p.MaxOverflow, p.MaxClients, p.Timeout = b.DefaultPoolSize, b.ReservePoolSize, b.MaxClientConn, float64(b.QueryWaitTimeout)
+	}
+	return p
 }
 
 // header says where the values come from.

@@ -181,9 +181,9 @@ func (s *starter) advise(t *testing.T, m machine, workload, kind string) advised
 		c.advice, err = advise.From(c.doc, o)
 	case "guide":
 		o.RuleSet = "guide"
-		c.advice = advise.FromFacts(c.doc, o)
+		c.advice, err = advise.FromFacts(c.doc, o)
 	default:
-		c.advice = advise.FromFacts(c.doc, o)
+		c.advice, err = advise.FromFacts(c.doc, o)
 	}
 	if err != nil {
 		t.Fatal(err)
