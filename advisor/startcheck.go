@@ -3,6 +3,7 @@ package advisor
 import (
 	"fmt"
 	"maps"
+	"strings"
 
 	"pgfit/workload/rundoc"
 )
@@ -43,12 +44,12 @@ func JudgeStart(done *rundoc.StartCheck, values map[string]string, target string
 		return StartCheck{Result: StartFailed, Version: done.Version, Text: fmt.Sprintf("start check failed on %s: %s", done.Version, done.Failure)}
 	}
 	c := StartCheck{Result: StartPassed, Version: done.Version, Text: "start-checked on " + done.Version}
-	if target != "" && target != done.Version {
+	if strings.Contains(target, ".") && target != done.Version { // a major alone says nothing of another build
 		c.Text += " (the target runs " + target + ")"
 	}
 	c.Text += ": it starts with these files, its log is clean, every value is in force"
 	if done.Reduced {
-		c.Text += "; with smaller shared_buffers, since this machine cannot map what the files say"
+		c.Text += "; with smaller shared_buffers, since those of the files are too much for this machine"
 	}
 	return c
 }

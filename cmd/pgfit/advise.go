@@ -23,7 +23,7 @@ import (
 type adviceFlags struct {
 	workload  string
 	rules     string
-	recovery  time.Duration
+	recovery  spanFlag
 	dedicated bool
 	compare   bool
 }
@@ -31,7 +31,8 @@ type adviceFlags struct {
 func (f *adviceFlags) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.workload, "workload", "auto", "what the server is for: web, oltp, dw, mixed, or auto (from the scenarios)")
 	fs.StringVar(&f.rules, "rules", "pgfit", "pgfit, or guide: the house guide's numbers as they stand")
-	fs.DurationVar(&f.recovery, "recovery-time", 5*time.Minute, "what a crash recovery may take; bounds max_wal_size")
+	f.recovery = spanFlag(5 * time.Minute)
+	fs.Var(&f.recovery, "recovery-time", "what a crash recovery may take, such as 5min or 90s; bounds max_wal_size and checkpoint_timeout")
 	fs.BoolVar(&f.dedicated, "dedicated", true, "the machine is the server's alone")
 	fs.BoolVar(&f.compare, "compare-formulas", false, "print what the well-known formulas would say, beside pgfit's values")
 }
@@ -40,14 +41,14 @@ func (f *adviceFlags) validate() error {
 	if err := oneOf("workload", f.workload, "auto", "web", "oltp", "dw", "mixed"); err != nil {
 		return err
 	}
-	if f.recovery < 10*time.Second || f.recovery > 24*time.Hour {
-		return usagef("--recovery-time %s: want ten seconds to a day", f.recovery)
+	if d := time.Duration(f.recovery); d < 10*time.Second || d > 24*time.Hour {
+		return usagef("--recovery-time %s: want ten seconds to a day", d)
 	}
 	return oneOf("rules", f.rules, "pgfit", "guide")
 }
 
 func (f *adviceFlags) options() advise.Options {
-	o := advise.Options{Workload: f.workload, RecoveryTime: f.recovery, Dedicated: f.dedicated, CompareFormulas: f.compare}
+	o := advise.Options{Workload: f.workload, RecoveryTime: time.Duration(f.recovery), Dedicated: f.dedicated, CompareFormulas: f.compare}
 	if f.rules == "guide" {
 		o.RuleSet = "guide"
 	}
