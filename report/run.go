@@ -97,7 +97,7 @@ func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) err
 		p.curve(c)
 	}
 	p.pool(a.Pool)
-	p.settings(a.Settings, a.StartCheck)
+	p.settings(a)
 	p.formulas(a)
 	p.findings(a.Findings)
 	return p.err
@@ -255,7 +255,8 @@ func zeroDash(n int) string {
 	return strconv.Itoa(n)
 }
 
-func (p *page) settings(s advisor.Settings, start advisor.StartCheck) {
+func (p *page) settings(a *advise.Advice) {
+	s := a.Settings
 	p.title("settings")
 	t := Table{Header: []string{"setting ", "now", "proposed", "takes ", "how ", "confidence "}}
 	for _, x := range s.Proposals {
@@ -267,7 +268,10 @@ func (p *page) settings(s advisor.Settings, start advisor.StartCheck) {
 	p.table(t)
 	if len(s.Proposals) > 0 {
 		p.line("")
-		p.para("%s.", sentence(start.Text))
+		p.para("%s.", sentence(a.StartCheck.Text))
+		if a.Only != "" {
+			p.para("Only what a %s brings into force goes into a patch.", a.Only)
+		}
 		p.line("\nWhy")
 		for _, x := range s.Proposals {
 			p.item(x.Name+": "+x.Reason, evidence(x), lift(x.Lift), "source: "+x.Source)

@@ -81,7 +81,7 @@ the same bytes. With --conf it recommends from a configuration file and the fact
   pgfit advise --conf postgresql.conf --pg-version 16 --ram 32GB --cpus 8 --disk ssd --workload oltp
                                                      without a run: rules only`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(oneOfOrNone("only", o.only, "reload", "restart"), oneOf("format", o.format, files.Formats()...), o.advice.validate(), o.export.validate(o.format), o.conf.validate(cmd, args)); err != nil {
+			if err := errors.Join(oneOfOrNone("only", o.only, "reload", "restart"), oneOf("format", o.format, files.Formats()...), o.advice.validate(), o.export.validate(o.format), o.start.validate(), o.conf.validate(cmd, args)); err != nil {
 				return err
 			}
 			return o.run(cmd.Context(), a, args)

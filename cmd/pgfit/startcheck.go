@@ -29,6 +29,13 @@ func (f *startFlags) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.scratchDir, "scratch-dir", "", "where its data lie (default the user cache directory)")
 }
 
+func (f *startFlags) validate() error {
+	if !f.check && (f.pgBin != "" || f.scratchDir != "") {
+		return usagef("--pg-bin and --scratch-dir go with --start-check")
+	}
+	return nil
+}
+
 // startCheck starts a scratch server with the files as the advice would have them. What keeps it from doing so is in the
 // result, never an error.
 func (a *app) startCheck(ctx context.Context, f startFlags, doc *rundoc.Document, advice *advise.Advice) *rundoc.StartCheck {
