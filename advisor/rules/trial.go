@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
@@ -18,6 +19,7 @@ type trial struct {
 	timed      int     // of the acting ones, those that were run
 	ratio      float64 // present time / time with the value, over the timed: above 1 the value is faster; 0 none was timed
 	worst      float64 // the same for the statement that fares worst
+	apart      bool    // the slowest runs with the value were faster than the fastest without, over the timed
 }
 
 // trials lists every value of the setting that the run tried by itself, best first.
@@ -29,6 +31,7 @@ func (s *situation) trials(name string) []trial {
 		}
 	}
 	before, after, byValue := map[string]float64{}, map[string]float64{}, map[string]*trial{}
+	fastest, slowest := map[string]float64{}, map[string]float64{} // without and with the value
 	for _, p := range s.probes {
 		value, ok := p.Set[name]
 		was, seen := present[p.Statement]
@@ -51,6 +54,8 @@ func (s *situation) trials(name string) []trial {
 		t.timed++
 		before[value] += was.Seconds
 		after[value] += p.Seconds
+		fastest[value] += cmp.Or(was.Fastest, was.Seconds)
+		slowest[value] += cmp.Or(p.Slowest, p.Seconds)
 		if one := was.Seconds / p.Seconds; t.timed == 1 || one < t.worst {
 			t.worst = one
 		}
@@ -59,6 +64,7 @@ func (s *situation) trials(name string) []trial {
 	for value, t := range byValue {
 		if t.timed > 0 {
 			t.ratio = before[value] / after[value]
+			t.apart = slowest[value] < fastest[value]
 		}
 		out = append(out, *t)
 	}
@@ -71,8 +77,7 @@ func (s *situation) trials(name string) []trial {
 	return out
 }
 
-// worthIt is the smallest ratio of times that counts as an effect of a plan probe: below it lies the noise of a few runs
-// beside a few others. tooSlow is what no single statement may fall to for the gain of others.
+// worthIt is the smallest ratio of times that counts as an effect of a plan probe. tooSlow is what no single statement may fall to for the gain of others.
 const (
 	worthIt = 1.1
 	tooSlow = 0.8
@@ -92,7 +97,9 @@ func (s *situation) byTrial(name string) (verdict, bool) {
 	case best.timed == 0:
 		return verdict{keep: fmt.Sprintf("another value changes how %d of %s are carried out, and none of those was timed: it is not seen to be better (--scenario analytic times some)", best.acting, asked)}, true
 	case best.ratio < worthIt:
-		return verdict{keep: fmt.Sprintf("the run tried %s on %s: %.2f times as fast, no effect", best.value, count(best.timed, "statement"), best.ratio)}, true
+		return verdict{keep: fmt.Sprintf("the run tried %s on %s: %.2f times as fast, no gain", best.value, count(best.timed, "statement"), best.ratio)}, true
+	case !best.apart:
+		return verdict{keep: fmt.Sprintf("the run tried %s on %s: %.2f times as fast, no more than runs of the same kind differ", best.value, count(best.timed, "statement"), best.ratio)}, true
 	case best.worst < tooSlow:
 		return verdict{keep: fmt.Sprintf("the run tried %s on %s: %.2f times as fast in all, but one of them took %.1f times as long; set it for those that gain", best.value, count(best.timed, "statement"), best.ratio, 1/best.worst)}, true
 	}

@@ -208,8 +208,10 @@ type Mark struct {
 // scenarios are run as well; of all others there is the plan alone, and Seconds is 0.
 type PlanProbe struct {
 	Statement   string            `json:"statement"`
-	Set         map[string]string `json:"set,omitempty"`  // settings changed for this probe only
-	Seconds     float64           `json:"seconds"`        // median of the runs, 0 where it was not run
+	Set         map[string]string `json:"set,omitempty"`             // settings changed for this probe only
+	Seconds     float64           `json:"seconds"`                   // median of the runs, 0 where it was not run
+	Fastest     float64           `json:"fastest_seconds,omitempty"` // of the runs, where there were several
+	Slowest     float64           `json:"slowest_seconds,omitempty"`
 	Acts        bool              `json:"acts,omitempty"` // Set changes the plan, or how it is carried out
 	SpilledKB   int64             `json:"spilled_kb"`
 	SortKB      int64             `json:"largest_sort_kb"` // space the largest sort or hash used, memory or disk
