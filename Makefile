@@ -6,7 +6,6 @@ BUDGET  ?= 3m
 
 .PHONY: run test test-versions test-long build lint bench bench-disk clean
 
-
 run: build                  ## the main job on a scratch server: measure, advise, leave the files in pgfit-out (exit 5 is a result too)
 	.ci/need server
 	bin/pgfit run --scratch --budget $(BUDGET) --out pgfit-out || test $$? -eq 5
@@ -22,8 +21,11 @@ test-versions:              ## what differs between PostgreSQL 13 to 18, against
 	.ci/need server
 	.ci/pg-versions/fetch $(PG_VERSIONS)
 	PGFIT_PG_VERSIONS_DIR=$(PG_VERSIONS) $(GO) test -count=1 -timeout 10m -run '^TestEveryVersion' ./...
-test-long:                  ## the simulations behind the statistics, at full length: coverage, choice of law, false differences
+
+test-long:                  ## the simulations behind the statistics at full length; exports against Patroni with etcd
 	PGFIT_LONG=1 $(GO) test -count=1 -timeout 60m -v -run 'Coverage|Covers|Family|LackOfFit|Simulated' ./advisor/...
+	.ci/need server patroni etcd-server python3-etcd
+	PGFIT_LONG=1 $(GO) test -count=1 -timeout 10m -run '^TestLong' ./report/export
 
 build:                      ## bin/pgfit
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/pgfit ./cmd/pgfit

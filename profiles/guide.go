@@ -76,10 +76,12 @@ type GuideLeftOut struct {
 	Source string `yaml:"source"`
 }
 
-// GuideTraffic is one row of the traffic table; BelowRPS 0 is the row for everything above the others.
+// GuideTraffic is one row of the traffic table, for rates below BelowRPS or up to UpToRPS; the row without either is for
+// everything above the others.
 type GuideTraffic struct {
 	Name        string  `yaml:"name"`
 	BelowRPS    float64 `yaml:"below_rps"`
+	UpToRPS     float64 `yaml:"up_to_rps"`
 	PoolSize    int     `yaml:"pool_size"`
 	MaxOverflow int     `yaml:"max_overflow"`
 	PoolTimeout int     `yaml:"pool_timeout"`
@@ -132,7 +134,7 @@ func decodeGuide(data []byte) (GuideProfile, error) {
 // TrafficFor is the row of the traffic table for a rate of requests per second.
 func (g GuideProfile) TrafficFor(rps float64) (GuideTraffic, bool) {
 	for _, row := range g.Traffic {
-		if row.BelowRPS == 0 || rps < row.BelowRPS {
+		if row.BelowRPS == 0 && row.UpToRPS == 0 || rps < row.BelowRPS || rps <= row.UpToRPS {
 			return row, true
 		}
 	}

@@ -59,7 +59,7 @@ func TestGuideExample(t *testing.T) {
 	for _, tc := range []struct {
 		rps  float64
 		want int
-	}{{0, 5}, {9.9, 5}, {10, 10}, {50, 20}, {199, 20}, {200, 30}, {5000, 30}} {
+	}{{0, 5}, {9.9, 5}, {10, 10}, {50, 20}, {199, 20}, {200, 20}, {5000, 30}} {
 		if row, ok := g.TrafficFor(tc.rps); !ok || row.PoolSize != tc.want {
 			t.Errorf("TrafficFor(%v) = %+v, want pool_size %d", tc.rps, row, tc.want)
 		}

@@ -13,6 +13,7 @@ import (
 	"pgfit/advisor/advise"
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/plan"
+	"pgfit/probe"
 	"pgfit/workload/rundoc"
 )
 
@@ -34,7 +35,7 @@ func (p *page) title(text string) {
 		p.line("\n## %s\n", text)
 		return
 	}
-	p.line("\n%s\n", strings.ToUpper(text[:1])+text[1:])
+	p.line("\n%s\n", sentence(text))
 }
 
 func (p *page) table(t Table) {
@@ -99,9 +100,16 @@ func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) err
 	}
 	p.pool(a.Pool)
 	p.checks(a.Checks)
-	p.settings(a.Settings)
+	p.settings(a)
 	p.formulas(a)
 	p.findings(a.Findings)
+	return p.err
+}
+
+// Formulas writes what the well-known formulas say beside the advice's values, when the advice has them.
+func Formulas(w io.Writer, a *advise.Advice) error {
+	p := &page{w: w}
+	p.formulas(a)
 	return p.err
 }
 
@@ -124,6 +132,18 @@ func (p *page) head(doc *rundoc.Document) {
 		p.line("# pgfit: %s\n", doc.Target)
 	}
 	f := doc.Facts
+	if doc.Plan.Scenarios == nil {
+		p.line("%s. Rules only: nothing was measured.", machine(f))
+		return
+	}
+	p.line("%s; %s of data; seed %d; driver %s, protocol %s", machine(f), Size(doc.Plan.DataBytes), doc.Plan.Seed, doc.Plan.Driver, doc.Plan.Protocol)
+	if doc.Partial != "" {
+		p.line("This run is partial: %s.", doc.Partial)
+	}
+}
+
+// machine is the server and what it runs on, in one line.
+func machine(f probe.Facts) string {
 	memory, cpus := "unknown memory", "unknown CPUs"
 	if v, ok := f.Host.Memory.Budget.Get(); ok {
 		memory = Size(v)
@@ -131,11 +151,11 @@ func (p *page) head(doc *rundoc.Document) {
 	if v, ok := f.Host.CPU.Effective.Get(); ok {
 		cpus = figures(v) + " CPUs"
 	}
-	p.line("PostgreSQL %s, %s, %s, disk %s; %s of data; seed %d; driver %s, protocol %s", f.Server.Version, memory, cpus,
-		f.DataStorage().Class, Size(doc.Plan.DataBytes), doc.Plan.Seed, doc.Plan.Driver, doc.Plan.Protocol)
-	if doc.Partial != "" {
-		p.line("This run is partial: %s.", doc.Partial)
+	disk := f.DataStorage().Class
+	if disk == "" {
+		disk = probe.UnknownClass
 	}
+	return fmt.Sprintf("PostgreSQL %s, %s, %s, disk %s", f.Server.Version, memory, cpus, disk)
 }
 
 func (p *page) curve(c capacity.Capacity) {
@@ -290,7 +310,8 @@ func zeroDash(n int) string {
 	return strconv.Itoa(n)
 }
 
-func (p *page) settings(s advisor.Settings) {
+func (p *page) settings(a *advise.Advice) {
+	s := a.Settings
 	p.title("settings")
 	t := Table{Header: []string{"setting ", "now", "proposed", "takes ", "how ", "confidence "}}
 	for _, x := range s.Proposals {
@@ -301,6 +322,11 @@ func (p *page) settings(s advisor.Settings) {
 	}
 	p.table(t)
 	if len(s.Proposals) > 0 {
+		p.line("")
+		p.para("%s.", sentence(a.StartCheck.Text))
+		if a.Only != "" {
+			p.para("Only what a %s brings into force goes into a patch.", a.Only)
+		}
 		p.line("\nWhy")
 		for _, x := range s.Proposals {
 			p.item(x.Name+": "+x.Reason, evidence(x), lift(x.Lift), "source: "+x.Source)
@@ -333,6 +359,14 @@ func evidence(x advisor.Proposal) string {
 	return "from: " + strings.Join(in, "; ")
 }
 
+// sentence begins with a capital letter.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
 func lift(text string) string {
 	if text == "" {
 		return ""
@@ -353,8 +387,19 @@ func (p *page) budget(b advisor.Budget) {
 		limit = " of " + Size(b.Limit) + " allowed"
 	}
 	p.item(fmt.Sprintf("in all %s%s", Size(b.Total), limit))
+	if b.WALDisk > 0 {
+		free := ""
+		if b.DiskFree > 0 {
+			free = " of " + Size(b.DiskFree) + " free"
+		}
+		p.item("WAL on disk: up to " + Size(b.WALDisk) + free)
+	}
 	if b.Recovery > 0 {
-		p.item("recovery after a crash: about " + Seconds(b.Recovery))
+		allowed := ""
+		if b.RecoveryLimit > 0 {
+			allowed = " of " + Seconds(b.RecoveryLimit) + " asked for"
+		}
+		p.item("recovery after a crash: about " + Seconds(b.Recovery) + allowed)
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	Kind          = "pgfit-advice"
 )
 
+// ruleGuide asks for the house guide's numbers.
+const ruleGuide = "guide"
+
 // Options are what the user says about the advice; they are no part of the run.
 type Options struct {
 	Workload        string        // web, oltp, dw, mixed or auto
@@ -37,6 +40,7 @@ type Advice struct {
 	Kind          string                `json:"kind"`
 	Version       string                `json:"pgfit_version"`
 	RunStarted    string                `json:"run_started_at"`
+	RulesOnly     bool                  `json:"rules_only,omitempty"` // there was no run
 	Target        string                `json:"target"`
 	Partial       string                `json:"partial,omitempty"`
 	Capacities    []capacity.Capacity   `json:"capacities"`
@@ -46,6 +50,23 @@ type Advice struct {
 	Findings      []advisor.Finding     `json:"findings"`
 	Formulas      []formulas.Comparison `json:"formulas,omitempty"`
 	Only          string                `json:"only,omitempty"` // reload or restart: proposals of the other kind are left out of patches
+	StartCheck    advisor.StartCheck    `json:"start_check"`
+}
+
+// Values are the proposals that go into a patch, by name.
+func (a *Advice) Values() map[string]string {
+	values := map[string]string{}
+	for _, p := range a.Settings.Proposals {
+		if a.Only == "" || a.Only == p.Apply {
+			values[p.Name] = p.Proposed
+		}
+	}
+	return values
+}
+
+// Started takes the start check of a document, which may have been made since.
+func (a *Advice) Started(doc *rundoc.Document) {
+	a.StartCheck = advisor.JudgeStart(doc.StartCheck, a.Values(), doc.Facts.Server.Version)
 }
 
 // Unfit tells whether the data cannot carry a recommendation of a pool: exit code 5.
@@ -58,12 +79,44 @@ func (a *Advice) Unfit() bool {
 	return false
 }
 
-// From makes the advice of a run.
-func From(doc *rundoc.Document, o Options) (*Advice, error) {
-	a := &Advice{
+// FromFacts makes the advice for a server on which nothing was measured: settings alone, by rules alone. doc has the facts
+// and the files of a patch, and no visits.
+func FromFacts(doc *rundoc.Document, o Options) (*Advice, error) {
+	a := blank(doc, o)
+	a.RulesOnly = true
+	a.Findings = append(a.Findings, advisor.Finding{Code: "rules-only", Text: "there was no run: every value follows from facts by a stated rule, and nothing was measured",
+		Lift: "pgfit run, on this server or on a scratch server of the same machine"})
+	if o.RuleSet == ruleGuide {
+		var err error
+		if a.Pool, err = guidePool(a.Pool, doc.Demand, o.Workload); err != nil {
+			return nil, err
+		}
+	}
+	a.settings(doc, rules.Input{Facts: doc.Facts}, o)
+	return a, nil
+}
+
+// settings asks the rules, given what the run adds to the options.
+func (a *Advice) settings(doc *rundoc.Document, in rules.Input, o Options) {
+	in.Workload, in.RecoveryTime, in.RuleSet, in.Dedicated = o.Workload, o.RecoveryTime, o.RuleSet, o.Dedicated
+	a.Settings = rules.Advise(in)
+	a.Findings = append(a.Findings, a.Settings.Findings...)
+	if o.CompareFormulas {
+		a.Formulas = formulas.Compare(formulas.From(doc.Facts, formulaWorkload(o.Workload)))
+	}
+	a.Started(doc)
+}
+
+func blank(doc *rundoc.Document, o Options) *Advice {
+	return &Advice{
 		SchemaVersion: SchemaVersion, Kind: Kind, Version: doc.Version, RunStarted: doc.StartedAt, Target: doc.Target, Partial: doc.Partial, Only: o.Only,
 		Capacities: []capacity.Capacity{}, Findings: []advisor.Finding{},
 	}
+}
+
+// From makes the advice of a run.
+func From(doc *rundoc.Document, o Options) (*Advice, error) {
+	a := blank(doc, o)
 	curves, findings := capacity.Analyse(doc)
 	a.Capacities = append(a.Capacities, curves...)
 	a.Findings = append(a.Findings, findings...)
@@ -79,13 +132,13 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 	a.Checks = plan.Checks(doc, curves)
 	a.Pool, findings = pool.Advise(poolInput(doc, curves))
 	a.Findings = append(a.Findings, findings...)
-	a.Settings = rules.Advise(rules.Input{
-		Facts: doc.Facts, Doc: doc, Pool: rulesPool(a.Pool, curves), Workload: o.Workload, RecoveryTime: o.RecoveryTime, RuleSet: o.RuleSet, Dedicated: o.Dedicated,
-	})
-	a.Findings = append(a.Findings, a.Settings.Findings...)
-	if o.CompareFormulas {
-		a.Formulas = formulas.Compare(formulas.From(doc.Facts, formulaWorkload(o.Workload)))
+	if o.RuleSet == ruleGuide {
+		var err error
+		if a.Pool, err = guidePool(a.Pool, doc.Demand, o.Workload); err != nil {
+			return nil, err
+		}
 	}
+	a.settings(doc, rules.Input{Facts: doc.Facts, Doc: doc, Pool: rulesPool(a.Pool, curves)}, o)
 	return a, nil
 }
 

@@ -160,7 +160,7 @@ func (s *situation) usualWAL(present, limit int64) verdict {
 		return verdict{keep: "free disk and recovery time allow no more"}
 	}
 	return verdict{value: s.bytes("max_wal_size", target), confidence: "low",
-		reason: "initdb's value makes a writing server checkpoint by volume; usual for a " + s.workload + " workload, within free disk and recovery time",
+		reason: "initdb's value makes a writing server checkpoint by volume; usual for " + article(s.workload) + " workload, within free disk and recovery time",
 		inputs: []advisor.Input{input("bound", "%s", roughly(limit))}, source: "le0pard/pgtune; PostgreSQL manual, WAL Configuration", lift: "a measured WAL rate"}
 }
 
@@ -174,7 +174,7 @@ func minWALSize(s *situation) verdict {
 	switch {
 	case present > most:
 		return verdict{value: s.bytes("min_wal_size", min(target, most)), reason: "it may not exceed max_wal_size", confidence: "high",
-			source: "PostgreSQL manual, min_wal_size"}
+			source: "PostgreSQL manual, min_wal_size", lift: "a larger max_wal_size"}
 	case f.rate() < idleWAL:
 		return verdict{keep: "no WAL rate was measured that would make new segments a cost"}
 	case target <= present:

@@ -46,7 +46,7 @@ func superuserReserved(s *situation) verdict {
 		return verdict{keep: "enough for an administrator to get in when all other slots are taken"}
 	}
 	return verdict{value: "3", reason: "an administrator must get in when all other slots are taken",
-		source: "PostgreSQL manual, superuser_reserved_connections", confidence: "high"}
+		source: "PostgreSQL manual, superuser_reserved_connections", confidence: "high", lift: "an administrator who needs no connection of the server"}
 }
 
 // reservedConnections (16 and later) keeps slots for roles with pg_use_reserved_connections. It does nothing unless such

@@ -191,6 +191,14 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// article puts a or an before the name of a workload.
+func article(workload string) string {
+	if workload == "oltp" {
+		return "an " + workload
+	}
+	return "a " + workload
+}
+
 // span writes a time in whole minutes where it has some.
 func span(d time.Duration) string {
 	if d >= time.Minute && d%time.Minute == 0 {

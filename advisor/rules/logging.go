@@ -1,8 +1,11 @@
 package rules
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"pgfit/advisor"
 )
 
 const guideLogging = "house guide, PostgreSQL Server Config, Logging"
@@ -14,7 +17,7 @@ func logCheckpoints(s *situation) verdict {
 		return verdict{keep: "on already"}
 	}
 	return verdict{value: "on", reason: "shows whether checkpoints are started by the clock or by WAL volume, for a line each; the default since version 15",
-		source: "PostgreSQL 15 release notes, log_checkpoints", confidence: "high"}
+		source: "PostgreSQL 15 release notes, log_checkpoints", confidence: "high", lift: "another record of checkpoints"}
 }
 
 // logLockWaits: one line for each session that waits longer than deadlock_timeout.
@@ -23,7 +26,7 @@ func logLockWaits(s *situation) verdict {
 		return verdict{keep: "on already"}
 	}
 	return verdict{value: "on", reason: "names who waits for whom after deadlock_timeout; nothing is logged while nobody waits",
-		source: guideLogging, confidence: "high"}
+		source: guideLogging, confidence: "high", lift: "another record of who waits for whom"}
 }
 
 // logAutovacuum: vacuums that take ten minutes are the ones to know about; the default since 15.
@@ -32,7 +35,7 @@ func logAutovacuum(s *situation) verdict {
 		return verdict{keep: "logs autovacuum already"}
 	}
 	return verdict{value: "10min", reason: "shows the vacuums that take long; the default since version 15",
-		source: "PostgreSQL 15 release notes, log_autovacuum_min_duration", confidence: "high"}
+		source: "PostgreSQL 15 release notes, log_autovacuum_min_duration", confidence: "high", lift: "another record of long vacuums"}
 }
 
 // logSlowStatements: the guide logs statements that take more than a second. Log lines hold the statements' texts, with
@@ -45,13 +48,30 @@ func logSlowStatements(s *situation) verdict {
 		source: guideLogging, lift: "literals in statements that may not be logged"}
 }
 
+// cheapClock is the time of one reading, in seconds, up to which timing every page read costs next to nothing: the manual's
+// own yardstick, most of pg_test_timing's readings below 100 ns.
+const cheapClock = 100e-9
+
 // trackIOTiming: reading the clock twice for each page read costs nothing to tens of percent, by clock source (manual,
-// pg_test_timing). pgfit has not measured this machine's, so it stays.
+// pg_test_timing), so it is switched on only where the run measured the server's clock to be cheap.
 func trackIOTiming(s *situation) verdict {
 	if s.next.On("track_io_timing") {
 		return verdict{keep: "on already"}
 	}
-	return verdict{keep: "its cost depends on the machine's clock; run pg_test_timing first: below 100 ns a call it is cheap"}
+	clock := 0.0
+	if s.in.Doc != nil {
+		clock = s.in.Doc.Calibration.ClockSeconds
+	}
+	switch {
+	case clock == 0:
+		return verdict{keep: "its cost depends on the machine's clock, which was not measured; below 100 ns a reading (pg_test_timing) it is cheap"}
+	case clock > cheapClock:
+		return verdict{keep: fmt.Sprintf("a reading of the server's clock takes about %.0f ns, and each page read would take two", 1e9*clock)}
+	}
+	return verdict{value: "on", method: advisor.Measured,
+		reason: "shows the time that reads and writes take, in EXPLAIN and pg_stat_database; the clock of this server is cheap",
+		inputs: []advisor.Input{input("one reading of the clock", "about %.0f ns", 1e9*clock)},
+		source: "PostgreSQL manual, track_io_timing and pg_test_timing", lift: "a slower clock source, as after a move to another machine"}
 }
 
 // statementStatistics loads pg_stat_statements beside what is loaded already, where the server has it and nobody did.

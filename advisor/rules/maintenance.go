@@ -13,6 +13,7 @@ const (
 	deadTuple17    = 1       // about, in the tree of 17 and later
 	vacuumAt       = 0.2     // autovacuum_vacuum_scale_factor's default
 	minVacuum      = 64 * mB // the default of maintenance_work_mem
+	unknownVacuum  = 256 * mB
 )
 
 // maintenanceWorkMem: a sixteenth of the memory, at most 1 GB and at most the largest table, since sorting an index in
@@ -82,16 +83,22 @@ func autovacuumWorkMem(s *situation) verdict {
 	if s.major() >= 17 {
 		each = deadTuple17
 	}
+	workers, _ := s.next.Int("autovacuum_max_workers")
+	why := fmt.Sprintf("%d workers would take maintenance_work_mem each", workers)
+	if rows == 0 {
+		return verdict{value: s.bytes("autovacuum_work_mem", unknownVacuum), confidence: "low",
+			reason: fmt.Sprintf("%s; the tables are not known, and this holds the dead rows of one with %d million rows", why, unknownVacuum/each/2e5),
+			source: "PostgreSQL manual, autovacuum_work_mem", lift: "the sizes of the tables"}
+	}
 	need := min(max(up(int64(1.2*vacuumAt*float64(rows)*float64(each))), minVacuum), maxMaintenance)
 	if len(s.facts.Server.Tables) == 0 {
-		need = min(need, 256*mB) // a guess at the rows carries no more
+		need = min(need, unknownVacuum) // a guess at the rows carries no more
 	}
 	if need >= maintenance {
 		return verdict{keep: "the largest table can use all of maintenance_work_mem"}
 	}
-	workers, _ := s.next.Int("autovacuum_max_workers")
 	return verdict{value: s.bytes("autovacuum_work_mem", need), confidence: "high",
-		reason: fmt.Sprintf("%d workers would take maintenance_work_mem each; the dead rows of the largest table need no more than this", workers),
+		reason: why + "; the dead rows of the largest table need no more than this",
 		inputs: []advisor.Input{input("rows of the largest table", "about %d", rows), input("bytes for a dead row", "%d", each)},
 		source: "PostgreSQL manual, autovacuum_work_mem", lift: "tables with more dead rows than one pass can hold (index_vacuum_count above 1)"}
 }

@@ -59,23 +59,6 @@ func maxWorkerProcesses(s *situation) verdict {
 		source: "PostgreSQL manual, max_worker_processes", confidence: "high", lift: "fewer parallel workers"}
 }
 
-// byTrial turns the plan probes for one setting into a verdict: the fastest value where it won by more than noise and
-// changed a plan or a run time, else a reason to keep. Not decided when the run tried no value.
-func (s *situation) byTrial(name string) (verdict, bool) {
-	all := s.trials(name)
-	if len(all) == 0 {
-		return verdict{}, false
-	}
-	best := all[0]
-	if best.ratio < worthIt {
-		return verdict{keep: fmt.Sprintf("the run tried %s on %s: %.2f times as fast, no effect", best.value, count(best.statements, "statement"), best.ratio)}, true
-	}
-	return verdict{value: best.value, method: advisor.Measured,
-		reason: fmt.Sprintf("%s of the run ran %.2f times as fast with it", count(best.statements, "statement"), best.ratio),
-		inputs: []advisor.Input{input("time ratio", "%.2f over %s", best.ratio, count(best.statements, "statement")), input("plans changed", "%d", best.changed)},
-		source: "EXPLAIN ANALYZE of this run with and without it", lift: "other statements; a trial of the whole patch"}, true
-}
-
 func (s *situation) cpuInputs() []advisor.Input {
 	return []advisor.Input{input("CPUs for the server", "%.3g", s.cpus)}
 }

@@ -137,7 +137,7 @@ func jit(s *situation) verdict {
 		v.reason = fmt.Sprintf("compilation took %.0f %% of the time of the run's statements", 100*spent/total)
 		v.inputs = []advisor.Input{input("compilation", "%.3f s of %.3f s", spent, total)}
 	case s.named && (s.workload == "web" || s.workload == "oltp"):
-		v.reason = "statements of a " + s.workload + " workload are too short to win back their compilation"
+		v.reason = "statements of " + article(s.workload) + " workload are too short to win back their compilation"
 	default:
 		return verdict{keep: "no statement of the run lost time to compilation, and the workload does not speak against it"}
 	}

@@ -202,8 +202,8 @@ func checkProposals(t *testing.T, seed int, in Input, got advisor.Settings) {
 			t.Errorf("seed %d: %s is proposed as it is", seed, p.Name)
 		case set.NeedsRestart() != (p.Apply == "restart"):
 			t.Errorf("seed %d: %s by %s, context %s", seed, p.Name, p.Apply, set.Context)
-		case p.Reason == "" || p.Source == "" || p.Confidence == "" || p.Family == "":
-			t.Errorf("seed %d: %s without reason, source, confidence or family: %+v", seed, p.Name, p)
+		case p.Reason == "" || p.Source == "" || p.Confidence == "" || p.Family == "" || p.Lift == "":
+			t.Errorf("seed %d: %s without reason, source, confidence, family or what would change its mind: %+v", seed, p.Name, p)
 		case p.Method == advisor.Measured && len(p.Inputs) == 0:
 			t.Errorf("seed %d: %s is measured without a figure", seed, p.Name)
 		case seen[p.Name]:

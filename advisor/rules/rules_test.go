@@ -113,6 +113,7 @@ func TestRules(t *testing.T) {
 		edit     func(*probe.Facts)
 		visits   []rundoc.Visit
 		probes   []rundoc.PlanProbe
+		clock    float64 // seconds a reading
 		in       Input
 		setting  string
 		proposed string // "" for kept
@@ -168,8 +169,26 @@ func TestRules(t *testing.T) {
 		{name: "measured disk, up to 16", edit: bench, setting: "random_page_cost", proposed: "1.3", method: advisor.Measured},
 		{name: "measured disk, from 17, as much data as memory", major: 17, edit: func(f *probe.Facts) { bench(f); f.Server.ClusterBytes = probe.Is(20*gB, "") }, setting: "random_page_cost", proposed: "2.5", method: advisor.Measured},
 		{name: "measured hits", major: 17, edit: bench, visits: []rundoc.Visit{visit("read-heavy", 8, func(v *rundoc.Visit) { v.Host.DiskReads = 1000 })}, setting: "random_page_cost", proposed: "1.1", reason: "99.9 %"},
-		{name: "plans tried without effect", edit: bench, setting: "random_page_cost", reason: "no effect",
-			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Seconds: 0.99, Shape: "x", Set: map[string]string{"random_page_cost": "1.1"}})},
+		{name: "no plan changes", edit: bench, setting: "random_page_cost", reason: "without effect on this workload: 1 statement explained with random_page_cost = 1.1 or 2",
+			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Shape: "x", Set: map[string]string{"random_page_cost": "1.1"}},
+				rundoc.PlanProbe{Statement: "a", Shape: "x", Set: map[string]string{"random_page_cost": "2"}})},
+		{name: "plans tried without effect", edit: bench, setting: "random_page_cost", reason: "no gain",
+			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Seconds: 0.99, Shape: "y", Set: map[string]string{"random_page_cost": "1.1"}})},
+		{name: "plans change and nobody timed them", edit: bench, setting: "random_page_cost", reason: "not seen to be better",
+			probes: base(rundoc.PlanProbe{Statement: "a", Shape: "x"}, rundoc.PlanProbe{Statement: "a", Shape: "y", Acts: true, Set: map[string]string{"random_page_cost": "1.1"}})},
+		{name: "runs of one kind differ as much", setting: "random_page_cost", reason: "no more than runs of the same kind differ",
+			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Fastest: 0.7, Slowest: 1.5, Shape: "x"},
+				rundoc.PlanProbe{Statement: "a", Seconds: 0.6, Fastest: 0.5, Slowest: 0.8, Shape: "y", Set: map[string]string{"random_page_cost": "1.1"}})},
+		{name: "runs of one kind differ less", setting: "random_page_cost", proposed: "1.1", method: advisor.Measured,
+			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Fastest: 0.9, Slowest: 1.5, Shape: "x"},
+				rundoc.PlanProbe{Statement: "a", Seconds: 0.6, Fastest: 0.5, Slowest: 0.8, Shape: "y", Set: map[string]string{"random_page_cost": "1.1"}})},
+		{name: "one statement pays for the others", setting: "random_page_cost", reason: "one of them took 2.0 times as long",
+			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 10, Shape: "x"}, rundoc.PlanProbe{Statement: "b", Seconds: 1, Shape: "x"},
+				rundoc.PlanProbe{Statement: "a", Seconds: 5, Shape: "y", Set: map[string]string{"random_page_cost": "1.1"}}, rundoc.PlanProbe{Statement: "b", Seconds: 2, Shape: "y", Set: map[string]string{"random_page_cost": "1.1"}})},
+		{name: "jit acts on no statement", in: Input{Workload: "web"}, setting: "jit", reason: "without effect on this workload",
+			probes: base(rundoc.PlanProbe{Statement: "a", Shape: "x"}, rundoc.PlanProbe{Statement: "a", Shape: "x", Set: map[string]string{"jit": "off"}})},
+		{name: "jit tried", setting: "jit", proposed: "off", method: advisor.Measured,
+			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Seconds: 0.6, Shape: "x", Acts: true, Set: map[string]string{"jit": "off"}})},
 		{name: "plans tried with effect", setting: "random_page_cost", proposed: "1.1", method: advisor.Measured,
 			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Seconds: 0.5, Shape: "y", Set: map[string]string{"random_page_cost": "1.1"}})},
 		{name: "depth of the disk", edit: bench, setting: "effective_io_concurrency", proposed: "16", method: advisor.Measured},
@@ -218,6 +237,8 @@ func TestRules(t *testing.T) {
 		{name: "statement statistics beside others", values: map[string]string{"shared_preload_libraries": "auto_explain"}, edit: func(f *probe.Facts) { f.Server.Available = []string{"pg_stat_statements"} },
 			setting: "shared_preload_libraries", proposed: "auto_explain,pg_stat_statements"},
 		{name: "timing only after a test of the clock", setting: "track_io_timing", reason: "pg_test_timing"},
+		{name: "timing with a cheap clock", clock: 40e-9, visits: []rundoc.Visit{writes(1, nil)}, setting: "track_io_timing", proposed: "on", method: advisor.Measured},
+		{name: "no timing with a slow clock", clock: 900e-9, visits: []rundoc.Visit{writes(1, nil)}, setting: "track_io_timing", reason: "about 900 ns"},
 		{name: "workers for a deep disk", major: 18, cpus: 32, edit: bench, visits: []rundoc.Visit{visit("read-heavy", 8, func(v *rundoc.Visit) { v.Host.DiskReads = 50_000 })}, setting: "io_workers", proposed: "16"},
 		{name: "io_method by trial only", major: 18, setting: "io_method", reason: "trial"},
 	} {
@@ -240,6 +261,7 @@ func TestRules(t *testing.T) {
 			}
 			if len(tc.visits)+len(tc.probes) > 0 {
 				in.Doc = run(in.Facts, tc.probes, tc.visits...)
+				in.Doc.Calibration.ClockSeconds = tc.clock
 			}
 			got := Advise(in)
 			p, ok := proposal(got, tc.setting)

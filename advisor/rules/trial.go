@@ -1,33 +1,41 @@
 package rules
 
-import "sort"
+import (
+	"cmp"
+	"fmt"
+	"sort"
+	"strings"
+
+	"pgfit/advisor"
+	"pgfit/workload/rundoc"
+)
 
 // trial is what the plan probes of a run say about one value of one setting: the same statements, explained with the
 // present settings and with this one setting changed.
 type trial struct {
 	value      string
-	ratio      float64 // present time / time with the value: above 1 the value is faster
-	statements int
-	changed    int // statements that got another plan
+	statements int     // explained with the value
+	acting     int     // of them, those that get another plan or are carried out in another way
+	timed      int     // of the acting ones, those that were run
+	ratio      float64 // present time / time with the value, over the timed: above 1 the value is faster; 0 none was timed
+	worst      float64 // the same for the statement that fares worst
+	apart      bool    // the slowest runs with the value were faster than the fastest without, over the timed
 }
 
 // trials lists every value of the setting that the run tried by itself, best first.
 func (s *situation) trials(name string) []trial {
-	type base struct {
-		seconds float64
-		shape   string
-	}
-	present := map[string]base{}
+	present := map[string]rundoc.PlanProbe{}
 	for _, p := range s.probes {
 		if len(p.Set) == 0 {
-			present[p.Statement] = base{p.Seconds, p.Shape}
+			present[p.Statement] = p
 		}
 	}
 	before, after, byValue := map[string]float64{}, map[string]float64{}, map[string]*trial{}
+	fastest, slowest := map[string]float64{}, map[string]float64{} // without and with the value
 	for _, p := range s.probes {
 		value, ok := p.Set[name]
 		was, seen := present[p.Statement]
-		if !ok || len(p.Set) != 1 || !seen || p.Seconds <= 0 {
+		if !ok || len(p.Set) != 1 || !seen {
 			continue
 		}
 		t := byValue[value]
@@ -36,15 +44,28 @@ func (s *situation) trials(name string) []trial {
 			byValue[value] = t
 		}
 		t.statements++
-		before[value] += was.seconds
+		if !p.Acts && was.Shape == p.Shape {
+			continue
+		}
+		t.acting++
+		if p.Seconds <= 0 || was.Seconds <= 0 {
+			continue
+		}
+		t.timed++
+		before[value] += was.Seconds
 		after[value] += p.Seconds
-		if was.shape != p.Shape {
-			t.changed++
+		fastest[value] += cmp.Or(was.Fastest, was.Seconds)
+		slowest[value] += cmp.Or(p.Slowest, p.Seconds)
+		if one := was.Seconds / p.Seconds; t.timed == 1 || one < t.worst {
+			t.worst = one
 		}
 	}
 	out := make([]trial, 0, len(byValue))
 	for value, t := range byValue {
-		t.ratio = before[value] / after[value]
+		if t.timed > 0 {
+			t.ratio = before[value] / after[value]
+			t.apart = slowest[value] < fastest[value]
+		}
 		out = append(out, *t)
 	}
 	sort.Slice(out, func(i, j int) bool {
@@ -56,6 +77,45 @@ func (s *situation) trials(name string) []trial {
 	return out
 }
 
-// worthIt is the smallest ratio of times that counts as an effect of a plan probe: below it lies the noise of one
-// EXPLAIN ANALYZE beside another.
-const worthIt = 1.1
+// worthIt is the smallest ratio of times that counts as an effect of a plan probe. tooSlow is what no single statement may fall to for the gain of others.
+const (
+	worthIt = 1.1
+	tooSlow = 0.8
+)
+
+// byTrial turns the plan probes for one setting into a verdict: the fastest value where it changed how statements are
+// carried out and won by more than noise, else a reason to keep the present one. Not decided when the run tried no value.
+func (s *situation) byTrial(name string) (verdict, bool) {
+	all := s.trials(name)
+	if len(all) == 0 {
+		return verdict{}, false
+	}
+	best := all[0]
+	switch asked := count(best.statements, "statement"); {
+	case best.acting == 0:
+		return verdict{keep: fmt.Sprintf("without effect on this workload: %s explained with %s, and none is carried out in another way", asked, values(name, all))}, true
+	case best.timed == 0:
+		return verdict{keep: fmt.Sprintf("another value changes how %d of %s are carried out, and none of those was timed: it is not seen to be better (--scenario analytic times some)", best.acting, asked)}, true
+	case best.ratio < worthIt:
+		return verdict{keep: fmt.Sprintf("the run tried %s on %s: %.2f times as fast, no gain", best.value, count(best.timed, "statement"), best.ratio)}, true
+	case !best.apart:
+		return verdict{keep: fmt.Sprintf("the run tried %s on %s: %.2f times as fast, no more than runs of the same kind differ", best.value, count(best.timed, "statement"), best.ratio)}, true
+	case best.worst < tooSlow:
+		return verdict{keep: fmt.Sprintf("the run tried %s on %s: %.2f times as fast in all, but one of them took %.1f times as long; set it for those that gain", best.value, count(best.timed, "statement"), best.ratio, 1/best.worst)}, true
+	}
+	return verdict{value: best.value, method: advisor.Measured,
+		reason: fmt.Sprintf("%s of the run ran %.2f times as fast with it", count(best.timed, "statement"), best.ratio),
+		inputs: []advisor.Input{input("time ratio", "%.2f over %s, %.2f for the one that fares worst", best.ratio, count(best.timed, "statement"), best.worst),
+			input("carried out in another way", "%d of %s", best.acting, count(best.statements, "statement"))},
+		source: "EXPLAIN ANALYZE of this run with and without it", lift: "other statements; a trial of the whole patch"}, true
+}
+
+// values lists what was tried.
+func values(name string, all []trial) string {
+	var out []string
+	for _, t := range all {
+		out = append(out, t.value)
+	}
+	sort.Strings(out)
+	return name + " = " + strings.Join(out, " or ")
+}

@@ -32,6 +32,26 @@ func (b *bytesFlag) String() string {
 	return guc.FormatBytes(int64(*b))
 }
 
+// spanFlag is a time as Go writes it, 1m30s, or as PostgreSQL does, 5min or 1d.
+type spanFlag time.Duration
+
+func (s *spanFlag) Set(text string) error {
+	if d, err := time.ParseDuration(text); err == nil {
+		*s = spanFlag(d)
+		return nil
+	}
+	for unit, per := range map[string]time.Duration{"min": time.Minute, "d": 24 * time.Hour} {
+		digits, ok := strings.CutSuffix(text, unit)
+		if n, err := strconv.ParseFloat(strings.TrimSpace(digits), 64); ok && err == nil {
+			*s = spanFlag(n * float64(per))
+			return nil
+		}
+	}
+	return fmt.Errorf("want a number with s, min, h or d, such as 5min")
+}
+func (s *spanFlag) Type() string   { return "time" }
+func (s *spanFlag) String() string { return time.Duration(*s).String() }
+
 // targetFlags name the server.
 type targetFlags struct {
 	scratch    bool
@@ -224,6 +244,14 @@ func oneOf(flag, value string, allowed ...string) error {
 		}
 	}
 	return usagef("--%s %s: want %s", flag, value, strings.Join(allowed, ", "))
+}
+
+// oneOfOrNone checks a flag that need not be given.
+func oneOfOrNone(flag, value string, allowed ...string) error {
+	if value == "" {
+		return nil
+	}
+	return oneOf(flag, value, allowed...)
 }
 
 var _ fmt.Stringer = (*bytesFlag)(nil)

@@ -49,6 +49,9 @@ func TestOwnServer(t *testing.T) {
 		t.Error("a configuration file changed before anybody applied the patch")
 	}
 	checkSchema(t, filepath.Join(out, "run.json"))
+	if !strings.Contains(stdout, "\nStart-checked on ") {
+		t.Errorf("the server's own files and the patch were not started:\n%s", stdout)
+	}
 	proposals, shadowed := readAdvice(t, out)
 	if len(proposals) == 0 {
 		t.Fatalf("no proposals on a server that was made to need some\n%s", stdout)

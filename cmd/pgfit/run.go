@@ -15,6 +15,7 @@ import (
 	"pgfit/probe"
 	"pgfit/report"
 	"pgfit/report/files"
+	"pgfit/workload/explain"
 	"pgfit/workload/measure"
 	"pgfit/workload/rundoc"
 )
@@ -30,6 +31,8 @@ type runOptions struct {
 	noDisk bool
 	out    string
 	format string
+
+	startCheck bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -59,6 +62,7 @@ func (o *runOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&o.out, "out", "pgfit-out", "directory for the results")
 	fs.StringVar(&o.format, "format", "text", "what to print: text, markdown or json (the advice)")
+	fs.BoolVar(&o.startCheck, "start-check", true, "start a throw-away server with the proposed files, where binaries of the target's major version are at hand")
 	o.target.addFlags(fs)
 	o.load.addFlags(fs)
 	o.demand.addFlags(fs)
@@ -106,7 +110,7 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 	if o.noDisk {
 		diskTime = 0
 	}
-	if err := planJob(job, srv, &o.load, start, diskTime); err != nil {
+	if err := planJob(job, srv, &o.load, start, diskTime+job.Plans); err != nil {
 		return err
 	}
 	if !job.Deadline.IsZero() {
@@ -128,7 +132,7 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 		}
 	}
 	err = a.measure(ctx, job)
-	return errors.Join(err, o.finish(a, job.Doc, err))
+	return errors.Join(err, o.finish(ctx, a, job.Doc, err))
 }
 
 // prepare reads everything that does not need the server.
@@ -139,7 +143,9 @@ func (o *runOptions) prepare(a *app) (*measure.Job, error) {
 		return nil, err
 	}
 	job.Demanded = demanded(o.advice.options())
-	return job, addScenarios(job, o.load.scenarios)
+	err = addScenarios(job, o.load.scenarios)
+	job.Plans = explain.Time(job.Scenarios, o.load.budget)
+	return job, err
 }
 
 // free is the number of connections that a load may take: what the server has, less the reserved ones, those in use, and
@@ -152,7 +158,7 @@ func free(f probe.Facts) int {
 }
 
 // finish writes what the run left: everything after a whole run, the document alone after an interrupted one.
-func (o *runOptions) finish(a *app, doc *rundoc.Document, failed error) error {
+func (o *runOptions) finish(ctx context.Context, a *app, doc *rundoc.Document, failed error) error {
 	if failed != nil && len(doc.Visits) == 0 {
 		return nil
 	}
@@ -162,6 +168,11 @@ func (o *runOptions) finish(a *app, doc *rundoc.Document, failed error) error {
 	advice, err := advise.From(doc, o.advice.options())
 	if err != nil {
 		return err
+	}
+	if failed == nil && o.startCheck {
+		start := startFlags{pgBin: o.target.pgBin, scratchDir: o.target.scratchDir}
+		doc.StartCheck = a.startCheck(ctx, start, doc, advice)
+		advice.Started(doc)
 	}
 	made, err := files.All(doc, advice)
 	if err != nil {
@@ -174,8 +185,8 @@ func (o *runOptions) finish(a *app, doc *rundoc.Document, failed error) error {
 		return err
 	}
 	a.say("results in %s: %s", o.out, files.Names(made))
-	if failed == nil && advice.Unfit() {
-		return errUnfit
+	if failed == nil {
+		return verdict(advice)
 	}
 	return nil
 }

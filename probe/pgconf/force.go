@@ -1,6 +1,9 @@
 package pgconf
 
-import "slices"
+import (
+	"path"
+	"slices"
+)
 
 // Files are the files of the tree in the order in which they were first read, postgresql.auto.conf last.
 func (t *Tree) Files() []*File {
@@ -11,10 +14,11 @@ func (t *Tree) Files() []*File {
 	return all
 }
 
-// File is the file with that path, nil when the tree has none.
+// File is the file with that path, nil when the tree has none. Paths may be written as servers up to 14 show them, with ..
+// in their middle.
 func (t *Tree) File(name string) *File {
 	for _, f := range t.Files() {
-		if f.Path == name {
+		if path.Clean(f.Path) == path.Clean(name) {
 			return f
 		}
 	}

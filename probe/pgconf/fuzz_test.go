@@ -2,6 +2,7 @@ package pgconf
 
 import (
 	"bytes"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,7 @@ import (
 // FuzzParse holds what Parse and Set promise, for any file, name and value.
 func FuzzParse(f *testing.F) {
 	for _, conf := range []string{"", "\n", "work_mem = 4MB # x\r\n#jit = on\nfsync on", "a.b = 'it''s \\'x\\' \\101'\n",
-		"#work_mem = 4MB\t# min\n", "# pgfit: begin\n# pgfit: end", "work_mem = 'x", "\xef\xbb\xbfa = 1\n\x00"} {
+		"#work_mem = 4MB\t# min\n", "# pgfit: begin\n# pgfit: end", "work_mem = 'x", "\xef\xbb\xbfa = 1\n\x00", "include '/a/../b' # c\ninclude_dir='/x'\r\njit on"} {
 		f.Add([]byte(conf), "work_mem", "8MB")
 		f.Add([]byte(conf), "a.b", "it's \\ \n\r\x01")
 		f.Add([]byte(conf), "jit", "-1")
@@ -20,6 +21,7 @@ func FuzzParse(f *testing.F) {
 		if got := file.Bytes(); !bytes.Equal(got, conf) {
 			t.Fatalf("printed %q, want %q", got, conf)
 		}
+		checkRelocated(t, file)
 		before := file.Lines()
 		edit, err := file.Set(name, value)
 		if err != nil {
@@ -37,6 +39,29 @@ func FuzzParse(f *testing.F) {
 		}
 		checkRest(t, before, after.Lines(), edit)
 	})
+}
+
+// checkRelocated: below another root every line means the same but for absolute includes and what is left out.
+func checkRelocated(t *testing.T, file *File) {
+	t.Helper()
+	was, is := file.Lines(), Parse("", file.Relocated("/r o'ot", []string{"jit"})).Lines()
+	if len(was) != len(is) {
+		t.Fatalf("relocated, %d lines are %d: %q", len(was), len(is), file.Bytes())
+	}
+	for i, l := range was {
+		switch {
+		case l.Kind == Entry && SameName(l.Name, "jit"):
+			if is[i].Kind == Entry {
+				t.Fatalf("%q is not left out: %q", l.Text, is[i].Text)
+			}
+		case l.Directive() && strings.HasPrefix(l.Value, "/"):
+			if !is[i].Directive() || is[i].Value != "/r o'ot"+path.Clean(l.Value) {
+				t.Fatalf("%q is relocated to %q", l.Text, is[i].Text)
+			}
+		case l != is[i]:
+			t.Fatalf("%q is now %q", l.Text, is[i].Text)
+		}
+	}
 }
 
 // checkRest compares everything but the edited line, and pgfit's own lines around it.

@@ -17,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pgfit/probe/internal/pgtest"
+	"pgfit/workload/cluster"
+	"pgfit/workload/cluster/versions"
 )
 
 // row is what pg_file_settings and a Tree both tell of a line.
@@ -51,7 +53,7 @@ func serverView(t *testing.T, conn *pgx.Conn) (good []row, bad []string) {
 			bad = append(bad, r.File) // the line is one off where the file ends without a newline
 			continue
 		}
-		r.Name, r.Value = *name, *value
+		r.Name, r.Value, r.File = *name, *value, filepath.Clean(r.File) // up to 14 the view leaves .. where it stands
 		good = append(good, r)
 	}
 	if err := rows.Err(); err != nil {
@@ -106,10 +108,14 @@ func mkdir(t *testing.T, s *pgtest.Server, name string) {
 	}
 }
 
-// TestAgainstServer holds the reader against PostgreSQL's own: pg_file_settings for order, lines, values and errors, and
-// `postgres -C NAME` for the value in force.
-func TestAgainstServer(t *testing.T) {
-	s := pgtest.Start(t, pgtest.Options{})
+// TestEveryVersionReadsFiles holds the reader against PostgreSQL's own: pg_file_settings for order, lines, values and errors,
+// and `postgres -C NAME` for the value in force.
+func TestEveryVersionReadsFiles(t *testing.T) {
+	versions.Each(t, func(t *testing.T, b cluster.Binaries) { against(t, b.Dir) })
+}
+
+func against(t *testing.T, bin string) {
+	s := pgtest.Start(t, pgtest.Options{Bin: bin})
 	s.Exec(t, "postgres", "ALTER SYSTEM SET work_mem = '7MB'", `ALTER SYSTEM SET cluster_name = 'it''s \ here'`)
 	conn := s.Connect(t, "postgres")
 	stock, err := os.ReadFile(filepath.Join(s.Dir, "postgresql.conf"))
@@ -129,8 +135,8 @@ func TestAgainstServer(t *testing.T) {
 		s.Write(t, "sub/one.conf", "temp_buffers = 13MB\ninclude '../conf.d/c.txt'\n")
 		s.Write(t, "postgresql.conf", string(stock)+"include_dir = 'conf.d'\ninclude = 'sub/one.conf'\nsort_mem = 5MB\nvacuum_mem 6MB\n")
 		tree := compare(t, s, conn)
-		checkInForce(t, s, tree)
-		checkSet(t, s, conn, tree)
+		checkInForce(t, s, bin, tree)
+		checkSet(t, s, bin, conn, tree)
 	})
 	t.Run("random lines", func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
@@ -167,12 +173,12 @@ func randomLine(rng *rand.Rand) string {
 }
 
 // checkInForce asks `postgres -C` for every setting that the files name.
-func checkInForce(t *testing.T, s *pgtest.Server, tree *Tree) {
+func checkInForce(t *testing.T, s *pgtest.Server, bin string, tree *Tree) {
 	t.Helper()
 	want := map[string]string{"work_mem": "7168", "maintenance_work_mem": "6144", "temp_buffers": "1664", "random_page_cost": "1.25",
 		"seq_page_cost": "0.5", "cluster_name": `it's \ here`}
 	for name, value := range want {
-		if got := dashC(t, s, name); got != value {
+		if got := dashC(t, s, bin, name); got != value {
 			t.Errorf("postgres -C %s = %s, want %s", name, got, value)
 		}
 	}
@@ -186,7 +192,7 @@ func checkInForce(t *testing.T, s *pgtest.Server, tree *Tree) {
 }
 
 // checkSet edits through the tree, writes the files and asks the server again.
-func checkSet(t *testing.T, s *pgtest.Server, conn *pgx.Conn, tree *Tree) {
+func checkSet(t *testing.T, s *pgtest.Server, bin string, conn *pgx.Conn, tree *Tree) {
 	t.Helper()
 	want := map[string]string{"maintenance_work_mem": "33MB", "random_page_cost": "2.5", "temp_buffers": "2000", "jit": "off",
 		"log_line_prefix": `%m 'x' \ `, "pgfit.note": "a\nb", "effective_cache_size": "1GB"}
@@ -208,7 +214,7 @@ func checkSet(t *testing.T, s *pgtest.Server, conn *pgx.Conn, tree *Tree) {
 	}
 	for name, value := range map[string]string{"maintenance_work_mem": "33792", "random_page_cost": "2.5", "temp_buffers": "2000", "jit": "off",
 		"log_line_prefix": `%m 'x' \ `, "effective_cache_size": "131072", "work_mem": "7168"} {
-		if got := dashC(t, s, name); got != value {
+		if got := dashC(t, s, bin, name); got != value {
 			t.Errorf("after Set postgres -C %s = %q, want %q", name, got, value)
 		}
 	}
@@ -225,15 +231,9 @@ func keys[V any](m map[string]V) func(func(string) bool) {
 }
 
 // dashC is `postgres -D DIR -C name`, which reads the files as they are now.
-func dashC(t *testing.T, s *pgtest.Server, name string) string {
+func dashC(t *testing.T, s *pgtest.Server, bin, name string) string {
 	t.Helper()
-	bin := fmt.Sprintf("/usr/lib/postgresql/%d/bin/postgres", s.Major)
-	if _, err := os.Stat(bin); err != nil {
-		if bin, err = exec.LookPath("postgres"); err != nil {
-			t.Skip("no postgres program found for -C")
-		}
-	}
-	cmd := exec.Command(bin, "-D", s.Dir, "-C", name)
+	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", s.Dir, "-C", name)
 	cmd.Dir = s.Dir
 	if os.Geteuid() == 0 {
 		u, err := user.Lookup("postgres")

@@ -25,18 +25,24 @@ func diskDir(dir string) ([]string, error) {
 	return names, nil
 }
 
-// Memory reads from files that were read before, by path.
+// Memory reads from files that were read before, by path. Servers up to 14 call a file that is included as ../a.conf by just
+// that name, so that paths are compared cleaned.
 func Memory(files map[string][]byte) (ReadFile, ReadDir) {
 	read := func(name string) ([]byte, error) {
 		if data, ok := files[name]; ok {
 			return data, nil
+		}
+		for other, data := range files {
+			if path.Clean(other) == path.Clean(name) {
+				return data, nil
+			}
 		}
 		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 	}
 	list := func(dir string) ([]string, error) {
 		var names []string
 		for name := range files {
-			if path.Dir(name) == path.Clean(dir) {
+			if name = path.Clean(name); path.Dir(name) == path.Clean(dir) {
 				names = append(names, path.Base(name))
 			}
 		}

@@ -137,3 +137,30 @@ func TestTreeManyIncludes(t *testing.T) {
 		t.Errorf("InForce = %v %v", p, ok)
 	}
 }
+
+func TestRelocated(t *testing.T) {
+	text := "include '/etc/x/../a b.conf' # ours\ninclude_dir '/etc/it''s'\ninclude 'near.conf'\r\nDATA_DIRECTORY = '/var/lib/x'\n#data_directory = 'y'\nwork_mem = 4MB"
+	f := Parse("/etc/postgresql.conf", []byte(text))
+	want := "include '/root/etc/a b.conf' # ours\ninclude_dir '/root/etc/it''s'\ninclude 'near.conf'\r\n#DATA_DIRECTORY = '/var/lib/x'\n#data_directory = 'y'\nwork_mem = 4MB"
+	if got := string(f.Relocated("/root", []string{"data_directory"})); got != want {
+		t.Errorf("Relocated = %q, want %q", got, want)
+	}
+	if string(f.Bytes()) != text {
+		t.Error("the file itself has changed")
+	}
+	tree := load(t, map[string]string{"/etc/pg/postgresql.conf": "include_dir 'conf.d'\ninclude_dir = '/x'\ninclude 'a'\ninclude_dir 'conf.d'\n", "/etc/pg/a": "include_dir = 'more'"})
+	if got := tree.IncludeDirs(); !slices.Equal(got, []string{"/etc/pg/conf.d", "/etc/pg/more", "/x"}) {
+		t.Errorf("IncludeDirs = %q", got)
+	}
+}
+
+// Servers up to 14 name an included file as it is written, with .. in the middle.
+func TestPathsOfOldServers(t *testing.T) {
+	tree := load(t, map[string]string{"/etc/pg/postgresql.conf": "include 'sub/a.conf'\n", "/etc/pg/sub/a.conf": "include '../b.conf'\n", "/etc/pg/sub/../b.conf": "work_mem = 1MB\n"})
+	if p, ok := tree.InForce("work_mem"); !ok || p.File.Path != "/etc/pg/b.conf" || len(tree.Problems) > 0 {
+		t.Errorf("InForce = %v %v, problems %v", p, ok, tree.Problems)
+	}
+	if f := tree.File("/etc/pg/sub/../b.conf"); f == nil || f != tree.File("/etc/pg/b.conf") {
+		t.Errorf("File by the server's name = %v", f)
+	}
+}

@@ -93,6 +93,6 @@ func awsRequests(verb, group string, params []string) string {
 // catalogueNote says how to get the list of what the service lets one change.
 func (j *job) catalogueNote(command string) {
 	if j.Catalogue == nil {
-		j.note("not checked against the service's own list of parameters: give it the output of: %s", command)
+		j.note("not checked against the service's own list of parameters: --catalogue takes the output of: %s", command)
 	}
 }

@@ -100,31 +100,41 @@ var own = []string{"diff", "rollback", "rollback-sql", "advice", "report"}
 // Formats are the formats of Format.
 func Formats() []string { return append(slices.Clone(own), export.Formats()...) }
 
-// Format writes an advice in one format. Besides the document itself it returns what to do with it: how to apply it, how to
-// take it back, and what was left out.
-func Format(format string, doc *rundoc.Document, a *advise.Advice) (data []byte, talk []string, err error) {
-	made, err := Make(doc, a, a.Only)
+// Own tells whether a format is a patch or a report of pgfit's own and no export to another system.
+func Own(format string) bool { return slices.Contains(own, format) || format == "alter-system" }
+
+// Target is what is known about the system that an export is for.
+type Target struct {
+	Name      string           // of its parameter group, instance, cluster or service
+	Catalogue export.Catalogue // what it lets one change; nil when nobody said
+}
+
+// Format makes the files of an advice in one format, the one to print first; with it comes what to do with them: how to
+// apply them, how to take them back, what was left out and why.
+func Format(format string, doc *rundoc.Document, a *advise.Advice, t Target) (made []File, talk []string, err error) {
+	p, err := Make(doc, a, a.Only)
 	if err != nil {
 		return nil, nil, err
 	}
-	var b bytes.Buffer
+	one := func(name string, data []byte) []File { return []File{{name, data}} }
 	switch format {
 	case "diff":
-		return made.Diff, shadows(made), nil
+		return append(one("postgresql.conf.patch", p.Diff), File{"postgresql.conf.rollback.patch", p.Rollback}), append(shadows(p), a.StartCheck.Text), nil
 	case "rollback":
-		return made.Rollback, nil, nil
+		return one("postgresql.conf.rollback.patch", p.Rollback), nil, nil
 	case "alter-system":
-		return []byte(made.AlterSystem), shadows(made), nil
+		return append(one("alter-system.sql", []byte(p.AlterSystem)), File{"rollback.sql", []byte(p.RollbackSQL)}), append(shadows(p), a.StartCheck.Text), nil
 	case "rollback-sql":
-		return []byte(made.RollbackSQL), nil, nil
+		return one("rollback.sql", []byte(p.RollbackSQL)), nil, nil
 	case "advice":
-		data, err := adviceJSON(a, made)
-		return data, nil, err
+		data, err := adviceJSON(a, p)
+		return one("advice.json", data), nil, err
 	case "report":
+		var b bytes.Buffer
 		err := report.Run(&b, doc, a, false)
-		return b.Bytes(), nil, err
+		return one("report.txt", b.Bytes()), nil, err
 	}
-	return exported(format, doc, a, made)
+	return exported(format, doc, a, t)
 }
 
 func shadows(made patch.Patch) []string {
@@ -138,33 +148,47 @@ func shadows(made patch.Patch) []string {
 	return append(talk, made.Notes...)
 }
 
-// exported renders an advice for another system; further files than the first follow it under a comment with their name.
-func exported(format string, doc *rundoc.Document, a *advise.Advice, made patch.Patch) ([]byte, []string, error) {
+// exported renders an advice for another system.
+func exported(format string, doc *rundoc.Document, a *advise.Advice, t Target) (made []File, talk []string, err error) {
 	settings := a.Settings
 	settings.Proposals = slices.DeleteFunc(slices.Clone(settings.Proposals), func(p advisor.Proposal) bool {
 		return a.Only != "" && p.Apply != a.Only
 	})
 	memory, _ := doc.Facts.Host.Memory.Budget.Get()
 	out, err := export.Render(format, export.Changes(settings), export.Options{
-		Server: doc.Facts.Server, Header: "pgfit " + a.Version + ", run of " + a.RunStarted, Memory: memory,
-		Pool: &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Pool.Total - a.Pool.Total/4, MaxOverflow: a.Pool.Total / 4,
-			Timeout: float64(a.Pool.PoolTimeout), Recycle: float64(a.Pool.PoolRecycle)},
+		Server: doc.Facts.Server, Header: header(a), Memory: memory, Name: t.Name, Catalogue: t.Catalogue,
+		Pool: pooler(doc, a.Pool),
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	var b bytes.Buffer
-	for i, f := range out.Files {
-		if i > 0 {
-			fmt.Fprintf(&b, "\n# %s\n", f.Name)
-		}
-		b.WriteString(f.Data)
+	for _, f := range out.Files {
+		made = append(made, File{f.Name, []byte(f.Data)})
 	}
-	talk := append(prefixed("apply: ", out.Apply), prefixed("take back: ", out.Rollback)...)
+	talk = append(prefixed("apply: ", out.Apply), prefixed("take back: ", out.Rollback)...)
 	for _, s := range out.Skipped {
 		talk = append(talk, fmt.Sprintf("%s left out: %s", s.Name, s.Reason))
 	}
-	return b.Bytes(), append(talk, out.Notes...), nil
+	return made, append(append(talk, out.Notes...), a.StartCheck.Text), nil
+}
+
+// pooler is the pool of the advice for a pooler in between: what the advice says of one, else three quarters of the pool and
+// a reserve of the rest.
+func pooler(doc *rundoc.Document, a advisor.PoolAdvice) *export.Pool {
+	p := &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Total - a.Total/4, MaxOverflow: a.Total / 4,
+		Timeout: float64(a.PoolTimeout), Recycle: float64(a.PoolRecycle)}
+	if b := a.PgBouncer; b != nil {
+		p.PoolSize, p.MaxOverflow, p.MaxClients, p.Timeout = b.DefaultPoolSize, b.ReservePoolSize, b.MaxClientConn, float64(b.QueryWaitTimeout)
+	}
+	return p
+}
+
+// header says where the values come from.
+func header(a *advise.Advice) string {
+	if a.RulesOnly {
+		return "pgfit " + a.Version + ", rules only: nothing was measured"
+	}
+	return "pgfit " + a.Version + ", run of " + a.RunStarted
 }
 
 func prefixed(with string, lines []string) []string {

@@ -1,6 +1,9 @@
 package patch
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Expect is what pg_settings has to show on a server that was started with the patched files and nothing else.
 type Expect struct {
@@ -19,6 +22,19 @@ func (p Patch) Expected() []Expect {
 	for _, a := range p.Applied {
 		if a.Known && a.File != "" && computed[a.Name] != a.Setting {
 			all = append(all, Expect{a.Name, a.Setting})
+		}
+	}
+	return all
+}
+
+// NotInForce names what a server that was started with the patched files does not have as expected, with its values by name.
+// What the patch itself says is shadowed does not count.
+func (p Patch) NotInForce(settings map[string]string) []Expect {
+	var all []Expect
+	for _, e := range p.Expected() {
+		shadowed := slices.ContainsFunc(p.Shadowed, func(s Shadow) bool { return s.Name == e.Name })
+		if !shadowed && !e.Met(settings[e.Name]) {
+			all = append(all, e)
 		}
 	}
 	return all

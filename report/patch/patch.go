@@ -49,6 +49,7 @@ type Patch struct {
 	Rollback    []byte     // the reverse of Diff
 	AlterSystem string     // one statement a line, for psql -v ON_ERROR_STOP=1 -f
 	RollbackSQL string     // puts postgresql.auto.conf back to what it says now
+	Main        string     // the path of the main file, "" when it was not at hand and Diff makes a drop-in
 	DropIn      string     // the name of the new file that Diff makes, "" when Diff edits files
 	Include     string     // the line that postgresql.conf needs for the drop-in, "" when it has it
 	Files       []FileEdit // the files that Diff touches
@@ -91,6 +92,24 @@ type Skip struct {
 
 // Empty tells whether there is nothing to apply.
 func (p Patch) Empty() bool { return len(p.Applied) == 0 }
+
+// After are the files that a server has once Diff is applied: files, those of the input, as edited, or the new drop-in alone
+// where there is no main file.
+func (p Patch) After(files []rundoc.File) []rundoc.File {
+	if p.Main == "" {
+		files = nil
+	}
+	all := slices.Clone(files)
+	for _, e := range p.Files {
+		after := rundoc.File{Path: e.Path, Text: string(e.After)}
+		if at := slices.IndexFunc(all, func(f rundoc.File) bool { return path.Clean(f.Path) == path.Clean(e.Path) }); at >= 0 {
+			all[at] = after
+		} else {
+			all = append(all, after)
+		}
+	}
+	return all
+}
 
 // Make makes the patch. It returns an error for a wrong Only and for a name or value that no file can hold.
 func Make(in Input) (Patch, error) {
@@ -154,6 +173,7 @@ func (m *maker) load() error {
 	}
 	tree, err := pgconf.Load(main, dataDir, read, list)
 	m.tree = tree
+	m.out.Main = main
 	return err
 }
 

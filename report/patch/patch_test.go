@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -208,5 +209,44 @@ func TestAlterSystem(t *testing.T) {
 		if got, ok := AlterSystem(tt.name, tt.value); got != tt.want || ok != tt.ok {
 			t.Errorf("AlterSystem(%s, %q) = %q %v, want %q %v", tt.name, tt.value, got, ok, tt.want, tt.ok)
 		}
+	}
+}
+
+// TestNotInForce: what a started server lacks, apart from what the patch announces as shadowed.
+func TestNotInForce(t *testing.T) {
+	s := server15(t, mainPath)
+	auto := rundoc.File{Path: path.Join(path.Dir(mainPath), "postgresql.auto.conf"), Text: "jit = 'on'\n"}
+	files := append(mainFile("#work_mem = 4MB\n"), auto)
+	p := make1(t, Input{Server: s, Files: files, Changes: []Change{
+		{Name: "work_mem", Value: "16MB"}, {Name: "max_connections", Value: "200"}, {Name: "jit", Value: "off"}}})
+	got := p.NotInForce(map[string]string{"work_mem": "16384", "jit": "on"})
+	if len(got) != 1 || got[0] != (Expect{"max_connections", "200"}) {
+		t.Errorf("NotInForce = %v, want max_connections alone", got)
+	}
+	after := p.After(files)
+	if p.Main != mainPath || len(after) != 2 || !strings.Contains(after[0].Text, "work_mem = 16MB") || after[1] != auto || strings.Contains(files[0].Text, "16MB") {
+		t.Errorf("After(%s) = %+v", p.Main, after)
+	}
+	drop := make1(t, Input{Server: s, Changes: []Change{{Name: "work_mem", Value: "16MB"}}})
+	if after := drop.After(files); drop.Main != "" || len(after) != 1 || !strings.HasSuffix(after[0].Path, "90-pgfit.conf") {
+		t.Errorf("After of a drop-in = %+v", after)
+	}
+}
+
+// TestPathsOfOldServers edits a file that the server names with .. in the middle.
+func TestPathsOfOldServers(t *testing.T) {
+	s := server15(t, mainPath)
+	odd := path.Dir(mainPath) + "/conf.d/../b.conf"
+	set := s.Settings["work_mem"]
+	set.Value, set.Source, set.SourceFile, set.SourceLine = "1024", "configuration file", odd, 1
+	s.Settings["work_mem"] = set
+	s.FileLines = []probe.FileSetting{{File: odd, Line: 1, Name: "work_mem", Value: "1MB", Applied: true}}
+	files := append(mainFile("include 'conf.d/../b.conf'\n"), rundoc.File{Path: odd, Text: "work_mem = 1MB\n"})
+	p := make1(t, Input{Server: s, Files: files, Changes: []Change{{Name: "work_mem", Value: "16MB"}}})
+	if len(p.Files) != 1 || p.Files[0].Name != "b.conf" || len(p.Shadowed) > 0 {
+		t.Fatalf("edited %+v, shadowed %v", p.Files, p.Shadowed)
+	}
+	if after := p.After(files); len(after) != 2 || after[1].Text != "work_mem = 16MB\n" {
+		t.Errorf("After = %+v", after)
 	}
 }

@@ -22,7 +22,9 @@ type Options struct {
 	Binaries Binaries
 	Dir      string            // where the data lie; "" is the user cache directory
 	Settings map[string]string // on the command line, so that postgresql.conf stays stock
-	Log      *slog.Logger
+	// Prepare runs once, after initdb and before the first start, to change files of the data directory. May be nil.
+	Prepare func(dataDir string) error
+	Log     *slog.Logger
 }
 
 // Server is a running scratch server.
@@ -68,6 +70,11 @@ func Start(ctx context.Context, o Options) (s *Server, err error) {
 	}
 	if err := s.initdb(ctx); err != nil {
 		return s, err
+	}
+	if o.Prepare != nil {
+		if err := o.Prepare(s.data()); err != nil {
+			return s, err
+		}
 	}
 	return s, s.start(ctx)
 }

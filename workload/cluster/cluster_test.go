@@ -163,6 +163,16 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A wish is no condition.
+func TestFindWish(t *testing.T) {
+	b := binaries(t)
+	for _, wish := range []string{b.Version, "1.2"} {
+		if got, err := Find(FindOptions{Dir: b.Dir, Wish: wish}); err != nil || got.Version != b.Version {
+			t.Errorf("Find with the wish %s = %+v, %v", wish, got, err)
+		}
+	}
+}
+
 func TestNewer(t *testing.T) {
 	for _, tc := range []struct {
 		a, b string

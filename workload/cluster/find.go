@@ -24,6 +24,7 @@ type Binaries struct {
 type FindOptions struct {
 	Dir   string // --pg-bin: this directory and no other
 	Major int    // --pg-version: this major
+	Wish  string // this version, where it is there, rather than the newest
 }
 
 var versionPattern = regexp.MustCompile(`\(PostgreSQL\) ((\d+)[.\w]*)`)
@@ -36,6 +37,9 @@ func Find(o FindOptions) (Binaries, error) {
 		b, ok := inspect(dir)
 		if !ok || o.Major != 0 && b.Major != o.Major {
 			continue
+		}
+		if o.Wish != "" && b.Version == o.Wish {
+			return b, nil
 		}
 		if newer(b.Version, best.Version) {
 			best = b

@@ -195,6 +195,22 @@ func (s *Server) LogTail() string {
 	return lastLines(string(data))
 }
 
+// Log is everything that the server has written to its log.
+func (s *Server) Log() ([]byte, error) { return os.ReadFile(s.logFile()) }
+
+// ConfValue is what the configuration files alone make of a setting, as pg_settings.setting would show it: `postgres -C`,
+// which works beside the running server and does not see that server's command line.
+func (s *Server) ConfValue(name string) (string, error) {
+	var stderr bytes.Buffer
+	cmd := s.command(filepath.Join(s.bin.Dir, "postgres"), "-D", s.data(), "-C", name)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("postgres -C %s: %w: %s", name, err, lastLines(stderr.String()))
+	}
+	return strings.TrimSuffix(string(out), "\n"), nil
+}
+
 func lastLines(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-5):], "; ")

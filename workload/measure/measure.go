@@ -15,6 +15,7 @@ import (
 
 	"pgfit/probe"
 	"pgfit/workload/engine"
+	"pgfit/workload/explain"
 	"pgfit/workload/load"
 	"pgfit/workload/observe"
 	"pgfit/workload/rundoc"
@@ -41,6 +42,7 @@ type Job struct {
 	Shape      engine.Load       // rate, think time, callers
 	Grow       bool              // add pool sizes while the best one is near the largest
 	Deadline   time.Time
+	Plans      time.Duration // what asking the planner about the statements may take, after the sweep; 0: it is not asked
 	Log        *slog.Logger
 
 	Loading func(done, total int64)               // rows; may be nil
@@ -96,10 +98,35 @@ func (j *Job) Run(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if err := j.explain(ctx, data); err != nil {
+		return err
+	}
 	if j.After != nil {
 		return j.After(ctx, s, data)
 	}
 	return nil
+}
+
+// explain asks the planner about the statements of the scenarios. Without an answer the run is as good, but for the advice
+// on settings that act through plans.
+func (j *Job) explain(ctx context.Context, data *load.Data) error {
+	if j.Plans <= 0 {
+		return nil
+	}
+	cfg := j.Config.Copy()
+	if j.SearchPath != "" {
+		cfg.RuntimeParams["search_path"] = j.SearchPath
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err == nil {
+		defer conn.Close(context.WithoutCancel(ctx))
+		j.Doc.Analytic, err = explain.Run(ctx, conn, j.Doc.Facts, j.Scenarios, j.vars(data), j.Doc.Plan.Seed, j.Plans)
+	}
+	if err != nil && ctx.Err() == nil {
+		j.Doc.Warnings = append(j.Doc.Warnings, probe.Warning{Code: "plans", Text: "the planner could not be asked about the statements: " + err.Error()})
+		return nil
+	}
+	return ctx.Err()
 }
 
 func partial(err error) string {
@@ -219,7 +246,34 @@ func calibrate(ctx context.Context, cfg *pgx.ConnConfig) (c rundoc.Calibration, 
 		times = append(times, time.Since(begun).Seconds())
 	}
 	c.RTTSeconds = median(times)
-	return c, nil
+	c.ClockSeconds, err = clock(ctx, conn)
+	return c, err
+}
+
+// clock is what one reading of the server's clock takes: the difference between a statement that reads it many times and
+// one that does not. Of some pairs the upper quartile counts, and the call of the function is in it, so that what else runs
+// makes the clock look dearer rather than cheaper.
+func clock(ctx context.Context, conn *pgx.Conn) (float64, error) {
+	const readings, pairs = 200_000, 9
+	spent := func(what string) (float64, error) {
+		begun := time.Now()
+		_, err := conn.Exec(ctx, fmt.Sprintf("SELECT count(%s) FROM generate_series(1, %d) g", what, readings))
+		return time.Since(begun).Seconds(), err
+	}
+	each := make([]float64, 0, pairs)
+	for range pairs {
+		without, err := spent("g")
+		if err != nil {
+			return 0, err
+		}
+		with, err := spent("clock_timestamp()")
+		if err != nil {
+			return 0, err
+		}
+		each = append(each, (with-without)/readings)
+	}
+	sort.Float64s(each)
+	return max(0, each[3*pairs/4]), nil
 }
 
 func median(v []float64) float64 {

@@ -22,12 +22,25 @@ type Document struct {
 	Plan          Plan            `json:"plan"`
 	Calibration   Calibration     `json:"calibration"`
 	Visits        []Visit         `json:"visits"`
-	Analytic      []PlanProbe     `json:"plan_probes,omitempty"` // EXPLAIN (ANALYZE, BUFFERS) of the analytic scenario
+	Analytic      []PlanProbe     `json:"plan_probes,omitempty"` // what the planner says of the statements
 	Partial       string          `json:"partial,omitempty"`     // why the run stopped early, "" when it did not
 	Warnings      []probe.Warning `json:"warnings,omitempty"`
 	// Files are the configuration files that a patch is made against, as they were at the time of the run.
 	Files []File `json:"files,omitempty"`
 	Stock bool   `json:"stock_conf,omitempty"` // Files[0] is what initdb wrote, kept as base/postgresql.conf
+	// StartCheck is what came of starting a server with these files as the advice of the run would have them; nil when nobody
+	// tried.
+	StartCheck *StartCheck `json:"start_check,omitempty"`
+}
+
+// StartCheck is what came of starting a scratch server with changed configuration files. At most one of Failure and NotDone
+// is set; with neither the server started, wrote no warning into its log and had every value in force.
+type StartCheck struct {
+	Version string            `json:"server_version,omitempty"` // of the server that was started
+	Values  map[string]string `json:"values"`                   // the changed settings, as a person writes them
+	Reduced bool              `json:"reduced,omitempty"`        // started with less shared_buffers than the files have
+	Failure string            `json:"failure,omitempty"`        // what went wrong, in the server's words
+	NotDone string            `json:"not_done,omitempty"`       // why no server could be started
 }
 
 // File is one configuration file of the server. Text never holds a password: lines that could are not copied.
@@ -70,6 +83,7 @@ type Calibration struct {
 	ConnectSeconds float64 `json:"connect_p50_seconds"`
 	RTTSeconds     float64 `json:"rtt_p50_seconds"`
 	Samples        int     `json:"samples"`
+	ClockSeconds   float64 `json:"clock_reading_seconds,omitempty"` // of the server's clock, once; 0 not measured
 }
 
 // Visit is one pool size under one scenario for one stretch of time: the unit of replication.
@@ -199,11 +213,15 @@ type Mark struct {
 	Text string `json:"text"`
 }
 
-// PlanProbe is one statement explained with ANALYZE under the present settings.
+// PlanProbe is one statement explained, under the present settings or with one of them changed. Statements of analytic
+// scenarios are run as well; of all others there is the plan alone, and Seconds is 0.
 type PlanProbe struct {
 	Statement   string            `json:"statement"`
-	Set         map[string]string `json:"set,omitempty"` // settings changed for this probe only
-	Seconds     float64           `json:"seconds"`
+	Set         map[string]string `json:"set,omitempty"`             // settings changed for this probe only
+	Seconds     float64           `json:"seconds"`                   // median of the runs, 0 where it was not run
+	Fastest     float64           `json:"fastest_seconds,omitempty"` // of the runs, where there were several
+	Slowest     float64           `json:"slowest_seconds,omitempty"`
+	Acts        bool              `json:"acts,omitempty"` // Set changes the plan, or how it is carried out
 	SpilledKB   int64             `json:"spilled_kb"`
 	SortKB      int64             `json:"largest_sort_kb"` // space the largest sort or hash used, memory or disk
 	Shape       string            `json:"plan_shape"`      // node types in order, so that plans can be told apart
