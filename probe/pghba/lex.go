@@ -79,7 +79,7 @@ func (s *scanner) token() (t Token, ok, comma bool, from, to int) {
 	var inQuote, wasQuote, sawQuote bool
 	for c, more := s.peek(); more && (!isBlank(c) || inQuote); c, more = s.peek() {
 		if c == '#' && !inQuote {
-			to = s.at[s.pos]
+			to = s.end(from)
 			s.pos = len(s.text)
 			return Token{string(text), t.Quoted}, sawQuote || len(text) > 0, false, from, to
 		}
@@ -99,10 +99,18 @@ func (s *scanner) token() (t Token, ok, comma bool, from, to int) {
 		}
 		s.pos++
 	}
-	to = s.at[s.pos]
+	to = s.end(from)
 	if comma {
 		s.pos++
 	}
 	t.Text = string(text)
 	return t, sawQuote || len(text) > 0, comma, from, to
+}
+
+// end is the place behind the byte that was read last: a continuation that follows it is no part of a token.
+func (s *scanner) end(from int) int {
+	if s.pos == 0 {
+		return from
+	}
+	return max(from, s.at[s.pos-1]+1)
 }
