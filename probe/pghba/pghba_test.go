@@ -285,10 +285,10 @@ func TestReach(t *testing.T) {
 			t.Errorf("line %d is reached from afar without TLS", r.Rule.Line)
 		}
 	}
-	if !guided.Rejects(false) || !guided.Rejects(true) {
+	if !guided.RefusesRest() || !guided.RefusesPlain() {
 		t.Error("the guide's file rejects what is left")
 	}
-	if half := Parse("h", []byte("hostnossl all all all reject\n"), 16); half.Rejects(false) || !half.Rejects(true) {
+	if half := Parse("h", []byte("hostnossl all all all reject\n"), 16); half.RefusesRest() || !half.RefusesPlain() {
 		t.Error("without TLS everything is rejected there, with TLS it is not")
 	}
 }

@@ -160,18 +160,22 @@ func (r *Rules) Reach() []Reach {
 	return out
 }
 
-// Rejects tells whether a connection of any database and user, from any address of both families, is refused by a rule at
-// the latest: the last resort of the file. plainOnly asks it for unencrypted TCP alone.
-func (r *Rules) Rejects(plainOnly bool) bool {
-	want := []kind{plain, tls}
-	if plainOnly {
-		want = want[:1]
-	}
+// RefusesPlain tells whether hostnossl rules refuse unencrypted connections of any database and user from everywhere.
+func (r *Rules) RefusesPlain() bool {
+	return r.refuses(plain, func(rule Rule) bool { return rule.Type == HostNoSSL })
+}
+
+// RefusesRest tells whether rules refuse any connection over TCP at the latest, whatever comes before them.
+func (r *Rules) RefusesRest() bool {
+	return r.refuses(plain|tls, func(Rule) bool { return true })
+}
+
+func (r *Rules) refuses(want kind, by func(Rule) bool) bool {
 	all := Token{Text: "all"}
-	for _, k := range want {
+	for _, k := range []kind{plain, tls} {
 		for _, every := range []netip.Prefix{every4, every6} {
 			p := piece{k, all, all, Address{Prefix: every}}
-			if !slices.ContainsFunc(r.Rules, func(rule Rule) bool { return rule.Method == "reject" && rule.covers(p) }) {
+			if want&k != 0 && !slices.ContainsFunc(r.Rules, func(rule Rule) bool { return rule.Method == "reject" && by(rule) && rule.covers(p) }) {
 				return false
 			}
 		}
