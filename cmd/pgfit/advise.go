@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pgfit/advisor/advise"
+	"pgfit/advisor/pool"
 	"pgfit/report"
 	"pgfit/report/files"
 	"pgfit/workload/rundoc"
@@ -55,6 +57,7 @@ func (f *adviceFlags) options() advise.Options {
 // adviseOptions are the flags of pgfit advise.
 type adviseOptions struct {
 	advice adviceFlags
+	app    targetFlags // config.yaml and .env alone
 	format string
 	only   string
 }
@@ -69,16 +72,23 @@ the same bytes.`,
   pgfit advise pgfit-out --format alter-system       as SQL
   pgfit advise pgfit-out --format patroni            for another system: docker-compose, ansible, rds-cli, ...
   pgfit advise pgfit-out --only reload               what needs no restart
-  pgfit advise pgfit-out --rules guide               the house guide's own numbers`,
+  pgfit advise pgfit-out --rules guide               the house guide's own numbers
+  pgfit advise pgfit-out --config config.yaml        the application's pool as a patch of its config.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(oneOf("only", o.only, "", "reload", "restart"), oneOf("format", o.format, files.Formats()...), o.advice.validate()); err != nil {
+			if o.app.configFile != "" && !cmd.Flags().Changed("format") {
+				o.format = "config"
+			}
+			formats := append(files.Formats(), configFormats...)
+			if err := errors.Join(oneOf("only", o.only, "", "reload", "restart"), oneOf("format", o.format, formats...), o.advice.validate()); err != nil {
 				return err
 			}
 			return o.run(cmd.Context(), a, args[0])
 		},
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringVar(&o.format, "format", "diff", strings.Join(files.Formats(), ", "))
+	cmd.Flags().StringVar(&o.format, "format", "diff", strings.Join(append(files.Formats(), configFormats...), ", "))
+	cmd.Flags().StringVar(&o.app.configFile, "config", "", "the application's config.yaml: its pool as a patch")
+	cmd.Flags().StringVar(&o.app.envFile, "env-file", "", "its .env, where values come from there")
 	cmd.Flags().StringVar(&o.only, "only", "", "reload or restart: leave out what needs the other")
 	o.advice.addFlags(cmd.Flags())
 	return cmd
@@ -95,6 +105,12 @@ func (o *adviseOptions) run(_ context.Context, a *app, path string) error {
 	if err != nil {
 		return err
 	}
+	if slices.Contains(configFormats, o.format) {
+		if err := o.printConfig(a, advice, pool.Rate(doc.Demand) > 0); err != nil {
+			return err
+		}
+		return unfit(advice)
+	}
 	data, talk, err := files.Format(o.format, doc, advice)
 	if err != nil {
 		return usagef("%w", err)
@@ -105,6 +121,10 @@ func (o *adviseOptions) run(_ context.Context, a *app, path string) error {
 	if _, err := a.stdout.Write(data); err != nil {
 		return err
 	}
+	return unfit(advice)
+}
+
+func unfit(advice *advise.Advice) error {
 	if advice.Unfit() {
 		return errUnfit
 	}

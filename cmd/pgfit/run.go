@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pgfit/advisor/advise"
+	"pgfit/advisor/pool"
 	"pgfit/probe"
 	"pgfit/report"
 	"pgfit/report/files"
@@ -93,6 +94,9 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.close(ctx)) }()
+	if p := srv.target.Pool; p != nil {
+		job.Doc.Demand.PoolSize, job.Doc.Demand.MaxOverflow = p.Size, p.MaxOverflow
+	}
 	if job.Doc.Facts, err = a.probe(ctx, srv, &o.host); err != nil {
 		return err
 	}
@@ -128,7 +132,7 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 		}
 	}
 	err = a.measure(ctx, job)
-	return errors.Join(err, o.finish(a, job.Doc, err))
+	return errors.Join(err, o.finish(a, srv, job.Doc, err))
 }
 
 // prepare reads everything that does not need the server.
@@ -151,7 +155,7 @@ func free(f probe.Facts) int {
 }
 
 // finish writes what the run left: everything after a whole run, the document alone after an interrupted one.
-func (o *runOptions) finish(a *app, doc *rundoc.Document, failed error) error {
+func (o *runOptions) finish(a *app, srv *server, doc *rundoc.Document, failed error) error {
 	if failed != nil && len(doc.Visits) == 0 {
 		return nil
 	}
@@ -166,11 +170,19 @@ func (o *runOptions) finish(a *app, doc *rundoc.Document, failed error) error {
 	if err != nil {
 		return err
 	}
+	config, notes, err := o.target.appPatch(srv.target, advice, pool.Rate(doc.Demand) > 0)
+	if err != nil {
+		return err
+	}
+	made = append(made, config...)
 	if err := files.Write(o.out, made); err != nil {
 		return err
 	}
 	if err := a.print(o.format, doc, advice); err != nil {
 		return err
+	}
+	for _, n := range notes {
+		a.say("%s", n)
 	}
 	a.say("results in %s: %s", o.out, files.Names(made))
 	if failed == nil && advice.Unfit() {
