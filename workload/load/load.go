@@ -73,6 +73,13 @@ func own(ctx context.Context, conn *pgx.Conn) error {
 	if !got {
 		return ErrBusy
 	}
+	rights, err := ReadRights(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if rights.Ready && !rights.Create { // an administrator has made it for us
+		return empty(ctx, conn)
+	}
 	exists, err := Check(ctx, conn)
 	if err != nil {
 		return err
