@@ -43,6 +43,11 @@ func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reser
 	if err != nil {
 		return err
 	}
+	if !f.dryRun {
+		if err := f.setup.mayLoad(srv); err != nil {
+			return err
+		}
+	}
 	doc := job.Doc
 	doc.Target, doc.Scratch = srv.target.Redacted, srv.target.Scratch
 	job.Config, job.Free = srv.config, free(doc.Facts)

@@ -126,6 +126,11 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 	if err := a.consent(srv, job.Doc, o.load.yes); err != nil {
 		return err
 	}
+	end, err := o.load.setup.setUp(ctx, srv, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
 	if diskTime > 0 {
 		if err := a.disk(ctx, &job.Doc.Facts, o.disk, diskTime); err != nil {
 			return err
