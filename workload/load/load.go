@@ -251,5 +251,5 @@ func (d *Data) Release(ctx context.Context) error {
 	if _, err := d.conn.Exec(ctx, "SET client_min_messages = warning; SET lock_timeout = '20s'; DROP SCHEMA "+Schema+" CASCADE"); err != nil {
 		return fmt.Errorf("dropping schema %s: %w", Schema, err)
 	}
-	return nil
+	return unlock(ctx, d.conn)
 }

@@ -72,6 +72,7 @@ func asAdmin(ctx context.Context, admin *pgx.ConnConfig, do func(conn *pgx.Conn,
 	if !got {
 		return ErrBusy
 	}
+	defer func() { err = errors.Join(err, unlock(ctx, conn)) }()
 	exists, err := Check(ctx, conn)
 	if err != nil {
 		return err
@@ -95,4 +96,10 @@ func empty(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	return nil
+}
+
+// unlock gives the lock back: after a mere close the backend would hold it for a moment more.
+func unlock(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lockKey)
+	return err
 }
