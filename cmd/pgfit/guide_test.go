@@ -286,6 +286,7 @@ func TestGuideStack(t *testing.T) {
 		}
 	}
 	g.others(out)
+	g.canary(t)
 }
 
 // patched: the application's configuration still validates and has the pool of the advice, which was measured as appuser.

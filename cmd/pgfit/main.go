@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(hideArgs()[1:], os.Stdout, os.Stderr)) }
 
 // run is the whole program; tests call it.
 func run(args []string, stdout, stderr io.Writer) int {
