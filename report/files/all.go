@@ -148,7 +148,8 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, made patch.
 	out, err := export.Render(format, export.Changes(settings), export.Options{
 		Server: doc.Facts.Server, Header: "pgfit " + a.Version + ", run of " + a.RunStarted, Memory: memory,
 		Pool: &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Pool.Total - a.Pool.Total/4, MaxOverflow: a.Pool.Total / 4,
-			Timeout: float64(a.Pool.PoolTimeout), Recycle: float64(a.Pool.PoolRecycle)},
+			Timeout: float64(a.Pool.PoolTimeout), Recycle: float64(a.Pool.PoolRecycle), App: export.AppPool{Processes: a.Pool.Processes,
+				PoolSize: a.Pool.PoolSize, MaxOverflow: a.Pool.MaxOverflow, MaxConnections: a.Pool.MaxConnections}},
 	})
 	if err != nil {
 		return nil, nil, err
