@@ -354,7 +354,7 @@ func (g *guideStack) others(out string) {
 	for _, args := range [][]string{
 		g.flags("probe", "--format", "json"), g.flags("config", "show", "--origin", "--format", "json"), g.flags("advise", out), g.flags("advise", out, "--format", "config-rollback"),
 		g.flags("audit", "--profile", "production", g.boss(), "--format", "json"), g.flags("audit", "--format", "sarif"), g.flags("audit", "--fix", filepath.Join(out, "fix")),
-		g.flags("run", "--dry-run", "-v"), {"report", out}, {"advise", out},
+		g.flags("pool", "watch", "--count", "2", "--interval", "100ms", "--format", "json"), g.flags("pool", "watch", "--count", "1"), g.flags("run", "--dry-run", "-v"), {"report", out}, {"advise", out},
 	} {
 		code, stdout, stderr := pgfit(args...)
 		if code != exitDone && code != exitUnfit {

@@ -65,7 +65,7 @@ and taken back.`,
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing on stderr but errors")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more on stderr")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
-	root.AddCommand(a.runCommand(), a.probeCommand(), a.benchCommand(), a.adviseCommand(), a.reportCommand(), a.fitCommand(), a.auditCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.probeCommand(), a.benchCommand(), a.adviseCommand(), a.reportCommand(), a.fitCommand(), a.auditCommand(), a.configCommand(), a.poolCommand(), a.versionCommand())
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodesHelp)
 	return root
 }
