@@ -14,6 +14,9 @@ import (
 //go:embed audit/*.yaml
 var auditFS embed.FS
 
+//go:embed audit-left.yaml
+var auditLeft []byte
+
 // AuditEnvironments are the profiles of an audit.
 var AuditEnvironments = []string{"development", "testing", "production"}
 
@@ -55,6 +58,26 @@ func Audit(environment string) ([]AuditCheck, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(all, func(c AuditCheck) bool { return c.Severity[environment] == "" }), nil
+}
+
+// AuditLeft are the settings that are read and not judged, with the reason.
+func AuditLeft() (map[string]string, error) {
+	var file struct {
+		Left []struct {
+			Name   string `yaml:"name"`
+			Reason string `yaml:"reason"`
+		} `yaml:"left"`
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(auditLeft))
+	dec.KnownFields(true)
+	if err := dec.Decode(&file); err != nil {
+		return nil, fmt.Errorf("reading audit-left.yaml: %w", err)
+	}
+	left := map[string]string{}
+	for _, l := range file.Left {
+		left[l.Name] = l.Reason
+	}
+	return left, nil
 }
 
 func auditChecks() ([]AuditCheck, error) {

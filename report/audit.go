@@ -51,6 +51,9 @@ func auditText(w io.Writer, r audit.Result) error {
 	for _, s := range r.Skipped {
 		fmt.Fprintf(&b, "not looked at: %s: %s\n", s.Area, s.Reason)
 	}
+	for _, s := range r.Left {
+		fmt.Fprintf(&b, "not judged: %s: %s\n", s.Area, s.Reason)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -75,6 +75,7 @@ type Result struct {
 	Findings    []Finding `json:"findings"` // the worst first
 	Passed      []string  `json:"passed"`   // checks that were made and found nothing
 	Skipped     []Skip    `json:"not_checked"`
+	Left        []Skip    `json:"not_judged,omitempty"` // settings that are set, read, and judged by no check
 }
 
 // Count is the number of findings of a severity.
@@ -115,7 +116,7 @@ func Run(in Input) (Result, error) {
 	}
 	r.areas(checks)
 	r.finish(checks)
-	return r.out, nil
+	return r.out, r.left(checks)
 }
 
 // areas looks at everything that was given.

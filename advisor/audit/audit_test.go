@@ -303,3 +303,22 @@ func TestMemory(t *testing.T) {
 		}
 	}
 }
+
+// Every setting of the guide is judged, or left with a reason of its own.
+func TestLeft(t *testing.T) {
+	got := readStack(t, guide, "production")
+	var names []string
+	for _, l := range got.Left {
+		names = append(names, l.Area)
+		if strings.HasPrefix(l.Reason, "no check") {
+			t.Errorf("%s is neither judged nor left with a reason", l.Area)
+		}
+	}
+	if want := "listen_addresses log_directory log_filename port shared_buffers ssl_cert_file ssl_key_file work_mem"; strings.Join(names, " ") != want {
+		t.Errorf("left: %v, want %s", names, want)
+	}
+	dir := broken(t, fault{conf, "port = 5432", "port = 5432\ncluster_name = 'x'", ""})
+	if l := readStack(t, dir, "production").Left; len(l) != 9 || l[0].Area != "cluster_name" {
+		t.Errorf("left: %v, want cluster_name too", l)
+	}
+}

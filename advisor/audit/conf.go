@@ -235,3 +235,42 @@ func (r *runner) memory() {
 			conns, guc.FormatBytes(all>>20<<20), guc.FormatBytes(ram>>20<<20)))
 	}
 }
+
+// compared are settings that are judged together with others.
+var compared = map[string][]string{
+	"conf.min-wal-size": {"min_wal_size"}, "conf.cache-size": {"effective_cache_size"}, "conf.shared-buffers": {"shared_buffers"}, "conf.memory": {"work_mem"},
+	"pool.fits": {"max_connections"}, "conf.ssl-ciphers": {"ssl_ciphers"}, "conf.data-checksums": {"data_checksums"},
+}
+
+// left lists what the file sets and no check judged, with the reason where there is a known one.
+func (r *runner) left(checks []profiles.AuditCheck) error {
+	if r.in.Conf == nil {
+		return nil
+	}
+	reasons, err := profiles.AuditLeft()
+	if err != nil {
+		return err
+	}
+	judged := map[string]bool{}
+	for _, c := range checks {
+		judged[c.Setting] = judged[c.Setting] || r.made[c.ID]
+		for _, name := range compared[c.ID] {
+			judged[name] = judged[name] || r.made[c.ID]
+		}
+	}
+	var names []string
+	for name := range r.set.place {
+		if !judged[name] {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		reason := reasons[name]
+		if reason == "" {
+			reason = "no check of this profile looks at it"
+		}
+		r.out.Left = append(r.out.Left, Skip{name, reason})
+	}
+	return nil
+}
