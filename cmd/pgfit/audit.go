@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,17 +84,22 @@ func (o *auditOptions) addFlags(fs *pflag.FlagSet) {
 
 func (o *auditOptions) validate() error {
 	switch {
-	case o.profile != "":
+	case o.processes < 1:
+		return usagef("--processes %d: want at least 1", o.processes)
+	case o.major != 0 && (o.major < guc.OldestMajor || o.major > guc.NewestMajor):
+		return usagef("--pg-version %d: want %d to %d", o.major, guc.OldestMajor, guc.NewestMajor)
+	}
+	if o.profile != "" {
 		if err := oneOf("profile", o.profile, profiles.AuditEnvironments...); err != nil {
 			return err
 		}
-	case o.processes < 1:
-		return usagef("--processes %d: want at least 1", o.processes)
 	}
-	if o.major != 0 && (o.major < guc.OldestMajor || o.major > guc.NewestMajor) {
-		return usagef("--pg-version %d: want %d to %d", o.major, guc.OldestMajor, guc.NewestMajor)
+	if o.failOn != "" {
+		if err := oneOf("fail-on", o.failOn, "error", "warning"); err != nil {
+			return err
+		}
 	}
-	return errors.Join(oneOf("format", o.format, report.AuditFormats...), oneOf("fail-on", o.failOn, "", "error", "warning"))
+	return oneOf("format", o.format, report.AuditFormats...)
 }
 
 func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
@@ -163,7 +169,7 @@ func (o *auditOptions) arguments(a *app, args []string) (url string, err error) 
 	if dir == "" {
 		return url, nil
 	}
-	found, passed, err := stack.Find(dir, o.profile)
+	found, passed, err := stack.Find(dir, cmp.Or(o.profile, "production"))
 	if err != nil {
 		return "", usagef("%w", err)
 	}
@@ -206,6 +212,12 @@ func (o *auditOptions) live(ctx context.Context, a *app, url string, in *audit.I
 	t, err := target.Resolve(target.Input{Arg: url})
 	if err != nil {
 		return err
+	}
+	if t.Scratch {
+		return usagef("%s names no server", url)
+	}
+	for _, n := range t.Notices {
+		a.say("%s", n)
 	}
 	srv := &server{target: t, config: t.Config}
 	facts, err := a.probe(ctx, srv, &o.host)

@@ -361,6 +361,12 @@ func (g *guideStack) others(out string) {
 			g.t.Errorf("%s: exit %d\n%s", strings.Join(args[:2], " "), code, stderr)
 		}
 		secretsIn(g.t, "", stdout, stderr)
+		if args[0] == "audit" && strings.Contains(stdout, `"area": "pg_hba.conf"`) {
+			g.t.Error("the audit does not see the rules")
+		}
+		if patch, _ := os.ReadFile(filepath.Join(out, "config.yaml.patch")); args[0] == "advise" && len(args) == 6 && stdout != string(patch) {
+			g.t.Errorf("advise says another patch than run:\n%s\n%s", stdout, patch)
+		}
 		if args[0] == "audit" && strings.Contains(strings.Join(args, " "), "boss") && !strings.Contains(stdout, `"check": "roles.ro-blind"`) {
 			g.t.Errorf("the audit of the server does not see the roles\n%s", stdout)
 		}
