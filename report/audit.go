@@ -51,8 +51,16 @@ func auditText(w io.Writer, r audit.Result) error {
 	for _, s := range r.Skipped {
 		fmt.Fprintf(&b, "not looked at: %s: %s\n", s.Area, s.Reason)
 	}
+	var plain []string
 	for _, s := range r.Left {
+		if s.Reason == audit.NoCheck {
+			plain = append(plain, s.Area)
+			continue
+		}
 		fmt.Fprintf(&b, "not judged: %s: %s\n", s.Area, s.Reason)
+	}
+	if len(plain) > 0 {
+		fmt.Fprintf(&b, "not judged: %s: %s\n", strings.Join(plain, ", "), audit.NoCheck)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -322,3 +322,41 @@ func TestLeft(t *testing.T) {
 		t.Errorf("left: %v, want cluster_name too", l)
 	}
 }
+
+// Which names a server takes depends on its version and build.
+func TestNames(t *testing.T) {
+	for _, tc := range []struct {
+		major int
+		line  string
+		want  string
+	}{
+		{15, "extension_destdir = ''", ""}, {18, "ssl_ecdh_curve = 'prime256v1'", ""}, {17, "ssl_ecdh_curve = 'prime256v1'", ""}, {15, "sort_mem = 4MB", ""},
+		{15, "my.own = 1", ""}, {15, "db_user_namespace = off", ""}, {15, "ssl_groups = 'x'", "PostgreSQL 15 has no setting ssl_groups"},
+		{17, "db_user_namespace = off", "PostgreSQL 17 has no setting db_user_namespace: it went away with 17"},
+		{16, "io_method = worker", "PostgreSQL 16 has no setting io_method"}, {18, "io_method = worker", ""},
+		{16, "wal_compression = snappy", "wal_compression"},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "postgresql.conf")
+		if err := os.WriteFile(path, []byte(tc.line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, _, err := stack.Read(stack.Files{Conf: path}, tc.major, unset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Run(Input{Environment: "development", Major: tc.major, Conf: s.Conf})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := ""
+		for _, f := range got.Findings {
+			if f.Severity == "error" {
+				text += f.Text
+			}
+		}
+		if tc.want == "" && text != "" || !strings.Contains(text, tc.want) {
+			t.Errorf("%d, %s: %q, want %q", tc.major, tc.line, text, tc.want)
+		}
+	}
+}

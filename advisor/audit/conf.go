@@ -138,15 +138,12 @@ func (r *runner) fromFile(tree *pgconf.Tree) {
 
 // line takes one line that sets something.
 func (r *runner) line(tree *pgconf.Tree, l pgconf.Line, p stack.Place, lines map[string]int) {
-	name := l.Name
-	for known := range r.set.Settings {
-		if pgconf.SameName(known, l.Name) {
-			name = known
-		}
-	}
+	name := r.nameNow(l.Name)
 	s, known := r.set.Settings[name]
-	force, _ := tree.InForce(name)
+	force, _ := tree.InForce(l.Name)
 	switch {
+	case !known && slices.Contains(ofBuilds, name):
+		return
 	case !known && !strings.Contains(name, "."):
 		r.find("conf.unknown", in(p), fmt.Sprintf("PostgreSQL %d has no setting %s%s", r.in.Major, name, was(name)))
 		return
@@ -167,20 +164,38 @@ func (r *runner) line(tree *pgconf.Tree, l pgconf.Line, p stack.Place, lines map
 	r.set.Settings[name] = s
 }
 
-// gone are settings that went away, and what came in their place.
+// gone are settings that went away, and what to know about it.
 var gone = map[string]string{
-	"checkpoint_segments": "max_wal_size since 9.5", "wal_keep_segments": "wal_keep_size since 13", "vacuum_cleanup_index_scale_factor": "nothing since 14",
-	"operator_precedence_warning": "nothing since 14", "stats_temp_directory": "nothing since 15", "force_parallel_mode": "debug_parallel_query since 16",
-	"vacuum_defer_cleanup_age": "nothing since 16", "promote_trigger_file": "pg_promote() since 16", "old_snapshot_threshold": "nothing since 17",
-	"db_user_namespace": "nothing since 17", "trace_recovery_messages": "nothing since 17", "default_with_oids": "nothing since 12",
-	"ssl_ecdh_curve": "ssl_groups since 18", "log_parser_stats": "", "replacement_sort_tuples": "nothing since 11", "unix_socket_directory": "unix_socket_directories since 9.3",
+	"checkpoint_segments": "max_wal_size took its place in 9.5", "wal_keep_segments": "wal_keep_size took its place in 13",
+	"vacuum_cleanup_index_scale_factor": "it went away with 14", "operator_precedence_warning": "it went away with 14",
+	"stats_temp_directory": "it went away with 15", "force_parallel_mode": "debug_parallel_query took its place in 16",
+	"vacuum_defer_cleanup_age": "it went away with 16", "promote_trigger_file": "pg_promote() and pg_ctl promote took its place in 16",
+	"old_snapshot_threshold": "it went away with 17", "db_user_namespace": "it went away with 17", "trace_recovery_messages": "it went away with 17",
+	"default_with_oids": "it went away with 12", "replacement_sort_tuples": "it went away with 11",
+	"unix_socket_directory": "unix_socket_directories took its place in 9.3",
 }
 
 func was(name string) string {
 	if now := gone[name]; now != "" {
-		return ": in its place " + now
+		return ": " + now
 	}
 	return ""
+}
+
+// ofBuilds are settings that only some builds have: Debian's.
+var ofBuilds = []string{"extension_destdir"}
+
+// nameNow is what the server calls a setting: old names that it still takes are mapped (guc_tables.c, map_old_guc_names).
+func (r *runner) nameNow(name string) string {
+	if r.in.Major >= 18 && strings.EqualFold(name, "ssl_ecdh_curve") {
+		name = "ssl_groups"
+	}
+	for known := range r.set.Settings {
+		if pgconf.SameName(known, name) {
+			return known
+		}
+	}
+	return name
 }
 
 // wal and checksums compare settings with each other, or exist on a live server only.
@@ -242,6 +257,9 @@ var compared = map[string][]string{
 	"pool.fits": {"max_connections"}, "conf.ssl-ciphers": {"ssl_ciphers"}, "conf.data-checksums": {"data_checksums"},
 }
 
+// NoCheck is the reason of a setting that no check of the profile looks at.
+const NoCheck = "no check of this profile looks at it"
+
 // left lists what the file sets and no check judged, with the reason where there is a known one.
 func (r *runner) left(checks []profiles.AuditCheck) error {
 	if r.in.Conf == nil {
@@ -268,7 +286,7 @@ func (r *runner) left(checks []profiles.AuditCheck) error {
 	for _, name := range names {
 		reason := reasons[name]
 		if reason == "" {
-			reason = "no check of this profile looks at it"
+			reason = NoCheck
 		}
 		r.out.Left = append(r.out.Left, Skip{name, reason})
 	}

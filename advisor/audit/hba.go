@@ -47,10 +47,7 @@ func hbaAt(rule *pghba.Rule) at { return in(stack.Place{File: rule.File, Line: r
 // rule looks at one rule that lets somebody in.
 func (r *runner) rule(reach pghba.Reach) {
 	rule := reach.Rule
-	who := fmt.Sprintf("%s for %s", rule.Type, rule.Address)
-	if rule.Type == pghba.Local {
-		who = "local"
-	}
+	who := strings.TrimSpace(fmt.Sprintf("%s %s %s %s", rule.Type, items(rule.Databases), items(rule.Users), rule.Address))
 	switch rule.Method {
 	case "trust", "password", "md5", "ident":
 		r.find("hba."+rule.Method, hbaAt(rule), fmt.Sprintf("%s uses %s", who, rule.Method))
@@ -64,6 +61,18 @@ func (r *runner) rule(reach pghba.Reach) {
 	if reach.Far && reach.Replication && slices.ContainsFunc(rule.Users, func(t pghba.Token) bool { return t.Text == "all" && !t.Quoted }) {
 		r.find("hba.replication", hbaAt(rule), who+" lets every role replicate")
 	}
+}
+
+// items are the items of a field as the file has them.
+func items(tokens []pghba.Token) string {
+	var out []string
+	for _, t := range tokens {
+		if t.Quoted {
+			t.Text = `"` + strings.ReplaceAll(t.Text, `"`, `""`) + `"`
+		}
+		out = append(out, t.Text)
+	}
+	return strings.Join(out, ",")
 }
 
 // Strong is the method that a patch puts in the place of one that a finding names; "" when it names none.
