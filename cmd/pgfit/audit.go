@@ -220,6 +220,9 @@ func (o *auditOptions) live(ctx context.Context, a *app, url string, in *audit.I
 		a.say("%s", n)
 	}
 	srv := &server{target: t, config: t.Config}
+	if err := a.notice(ctx, srv); err != nil {
+		return err
+	}
 	facts, err := a.probe(ctx, srv, &o.host)
 	if err != nil {
 		return err

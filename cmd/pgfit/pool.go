@@ -98,6 +98,9 @@ func (o *poolWatchOptions) run(ctx context.Context, a *app, args []string) error
 	}
 	srv := &server{target: t, config: t.Config.Copy()}
 	srv.config.RuntimeParams["application_name"] = "pgfit pool watch"
+	if err := a.notice(ctx, srv); err != nil {
+		return err
+	}
 	conn, err := srv.connect(ctx)
 	if err != nil {
 		return err

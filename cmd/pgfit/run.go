@@ -151,12 +151,12 @@ func (o *runOptions) prepare(a *app) (*measure.Job, error) {
 }
 
 // free is the number of connections that a load may take: what the server has, less the reserved ones, those in use, and
-// three of pgfit's own (the schema's owner, the observer, one to spare).
+// pgfit's own.
 func free(f probe.Facts) int {
 	all, _ := f.Server.Settings.Int("max_connections")
 	su, _ := f.Server.Settings.Int("superuser_reserved_connections")
 	other, _ := f.Server.Settings.Int("reserved_connections")
-	return int(all-su-other) - f.Server.InUse - 3
+	return int(all-su-other) - f.Server.InUse - ownConnections
 }
 
 // finish writes what the run left: everything after a whole run, the document alone after an interrupted one.
