@@ -241,7 +241,11 @@ func FuzzResolve(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, secret string) {
 		const mark = "CANARYCANARY"
 		text = strings.ReplaceAll(text, "pw", mark)
+		_, inspected := Inspect(text)
 		got, err := Resolve(Input{Arg: text, LookupEnv: env()})
+		if inspected != nil && strings.Contains(inspected.Error(), mark) {
+			t.Fatalf("Inspect(%q) quotes the password: %v", text, inspected)
+		}
 		if err != nil {
 			var usage *UsageError
 			if !errors.As(err, &usage) {

@@ -59,6 +59,8 @@ func Own(ctx context.Context, cfg *pgx.ConnConfig) (*Data, error) {
 		return nil, err
 	}
 	if err := own(ctx, conn); err != nil {
+		_, _ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK") // of a statement that failed, so that the lock can be given back
+		_ = unlock(ctx, conn)
 		conn.Close(context.WithoutCancel(ctx))
 		return nil, err
 	}
