@@ -2,7 +2,6 @@ package report
 
 import (
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"strconv"
@@ -156,29 +155,6 @@ func (p *page) gates(gates []compare.GateResult) {
 	}
 }
 
-// The JUnit form that CI systems read: a suite, a case for each row and gate.
-type junitSuite struct {
-	XMLName  xml.Name    `xml:"testsuite"`
-	Name     string      `xml:"name,attr"`
-	Tests    int         `xml:"tests,attr"`
-	Failures int         `xml:"failures,attr"`
-	Skipped  int         `xml:"skipped,attr"`
-	Cases    []junitCase `xml:"testcase"`
-}
-
-type junitCase struct {
-	Class   string        `xml:"classname,attr"`
-	Name    string        `xml:"name,attr"`
-	Failure *junitMessage `xml:"failure"`
-	Skipped *junitMessage `xml:"skipped"`
-	Out     string        `xml:"system-out,omitempty"`
-}
-
-type junitMessage struct {
-	Message string `xml:"message,attr"`
-	Text    string `xml:",chardata"`
-}
-
 // JUnit writes a comparison for CI: every row is a case that passes, or is skipped where it cannot be told; a gate is a case
 // that fails where the gate failed.
 func JUnit(w io.Writer, c compare.Comparison) error {
@@ -186,7 +162,7 @@ func JUnit(w io.Writer, c compare.Comparison) error {
 	for _, r := range c.Rows {
 		k := junitCase{Class: "pgfit." + r.Scenario, Name: r.Place() + ", " + r.Metric, Out: Words(r)}
 		if r.Verdict == compare.TooFew {
-			k.Skipped = &junitMessage{Message: string(r.Verdict)}
+			k.Skipped = &junitFailure{Message: string(r.Verdict)}
 			s.Skipped++
 		}
 		s.Cases = append(s.Cases, k)
@@ -195,25 +171,15 @@ func JUnit(w io.Writer, c compare.Comparison) error {
 		k := junitCase{Class: "pgfit.gate", Name: g.Text}
 		switch {
 		case g.Failed:
-			k.Failure = &junitMessage{Message: g.Text + ": " + g.Reasons[0], Text: lines(g.Reasons)}
+			k.Failure = &junitFailure{Message: g.Text + ": " + g.Reasons[0], Text: lines(g.Reasons)}
 			s.Failures++
 		case g.Looked == 0:
-			k.Skipped = &junitMessage{Message: "nothing to hold it against"}
+			k.Skipped = &junitFailure{Message: "nothing to hold it against"}
 			s.Skipped++
 		}
 		s.Cases = append(s.Cases, k)
 	}
-	s.Tests = len(s.Cases)
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	enc := xml.NewEncoder(w)
-	enc.Indent("", " ")
-	if err := enc.Encode(s); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return writeJUnit(w, s)
 }
 
 func lines(v []string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"pgfit/advisor"
 	"pgfit/advisor/advise"
+	"pgfit/advisor/pool"
 	"pgfit/report"
 	"pgfit/report/files"
 	"pgfit/workload/rundoc"
@@ -61,6 +63,7 @@ type adviseOptions struct {
 	start  startFlags
 	conf   confFlags
 	export exportFlags
+	app    targetFlags // config.yaml and .env alone
 	format string
 	only   string
 }
@@ -78,17 +81,24 @@ the same bytes. With --conf it recommends from a configuration file and the fact
                                                      its files, with those that take it back, into a directory
   pgfit advise pgfit-out --only reload               what needs no restart
   pgfit advise pgfit-out --rules guide               the house guide's own numbers
+  pgfit advise pgfit-out --config config.yaml        the application's pool as a patch of its config.yaml
   pgfit advise --conf postgresql.conf --pg-version 16 --ram 32GB --cpus 8 --disk ssd --workload oltp
                                                      without a run: rules only`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(oneOfOrNone("only", o.only, "reload", "restart"), oneOf("format", o.format, files.Formats()...), o.advice.validate(), o.export.validate(o.format), o.start.validate(), o.conf.validate(cmd, args)); err != nil {
+			if o.app.configFile != "" && !cmd.Flags().Changed("format") {
+				o.format = "config"
+			}
+			formats := append(files.Formats(), configFormats...)
+			if err := errors.Join(oneOfOrNone("only", o.only, "reload", "restart"), oneOf("format", o.format, formats...), o.advice.validate(), o.export.validate(o.format), o.start.validate(), o.conf.validate(cmd, args)); err != nil {
 				return err
 			}
 			return o.run(cmd.Context(), a, args)
 		},
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringVar(&o.format, "format", "diff", strings.Join(files.Formats(), ", "))
+	cmd.Flags().StringVar(&o.format, "format", "diff", strings.Join(append(files.Formats(), configFormats...), ", "))
+	cmd.Flags().StringVar(&o.app.configFile, "config", "", "the application's config.yaml: its pool as a patch")
+	cmd.Flags().StringVar(&o.app.envFile, "env-file", "", "its .env, where values come from there")
 	cmd.Flags().StringVar(&o.only, "only", "", "reload or restart: leave out what needs the other")
 	o.export.addFlags(cmd.Flags())
 	o.advice.addFlags(cmd.Flags())
@@ -109,6 +119,12 @@ func (o *adviseOptions) run(ctx context.Context, a *app, args []string) error {
 	target, err := o.export.target()
 	if err != nil {
 		return err
+	}
+	if slices.Contains(configFormats, o.format) {
+		if err := o.printConfig(a, advice, pool.Rate(doc.Demand) > 0); err != nil {
+			return err
+		}
+		return verdict(advice)
 	}
 	made, talk, err := files.Format(o.format, doc, advice, target)
 	if err != nil {

@@ -144,6 +144,11 @@ func (o *benchOptions) run(ctx context.Context, a *app, args []string) (err erro
 	if err := a.consent(srv, job.Doc, o.load.yes); err != nil {
 		return err
 	}
+	end, err := o.load.setup.setUp(ctx, srv, len(job.Datasets) > 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
 	err = a.measure(ctx, job)
 	return errors.Join(err, o.finish(a, job.Doc, err))
 }

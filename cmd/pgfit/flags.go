@@ -174,6 +174,7 @@ type loadFlags struct {
 	maxTries  int
 	yes       bool
 	dryRun    bool
+	setup     setupFlags
 }
 
 func (f *loadFlags) addFlags(fs *pflag.FlagSet) {
@@ -189,6 +190,7 @@ func (f *loadFlags) addFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&f.maxTries, "max-tries", 3, "tries of a transaction after a serialization failure or a deadlock")
 	fs.BoolVar(&f.yes, "yes", false, "put load on a server that pgfit did not start without asking")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "show the plan and stop")
+	f.setup.addFlags(fs)
 }
 
 func (f *loadFlags) validate() error {

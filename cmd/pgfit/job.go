@@ -46,9 +46,17 @@ func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reser
 	if err != nil {
 		return err
 	}
+	if !f.dryRun {
+		if err := f.setup.mayLoad(srv); err != nil {
+			return err
+		}
+	}
 	doc := job.Doc
 	doc.Target, doc.Scratch = srv.target.Redacted, srv.target.Scratch
-	job.Config, job.Free = srv.config, free(doc.Facts)
+	job.Config = srv.config
+	if job.Free, err = srv.throughPooler(doc, free(doc.Facts)); err != nil {
+		return err
+	}
 	var size int64
 	if len(job.Datasets) > 0 {
 		wish := int64(f.dataSize)

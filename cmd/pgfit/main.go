@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(hideArgs()[1:], os.Stdout, os.Stderr)) }
 
 // run is the whole program; tests call it.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -56,7 +56,8 @@ and taken back.`,
   pgfit advise pgfit-out > tuned.patch           the advice of a run as a patch, offline
   pgfit plan pgfit-out --rps 500 --slo p99=50ms  pools, waits and headroom for a load, offline
   pgfit compare before after --fail-if 'tps<-5%' two runs, with statistics; a gate for CI
-  pgfit fit measurements.csv                     the models on your own N,X measurements`,
+  pgfit fit measurements.csv                     the models on your own N,X measurements
+  pgfit audit infra/                             configuration against the production profile`,
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
@@ -66,7 +67,8 @@ and taken back.`,
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing on stderr but errors")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more on stderr")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
-	root.AddCommand(a.runCommand(), a.probeCommand(), a.benchCommand(), a.adviseCommand(), a.reportCommand(), a.fitCommand(), a.planCommand(), a.compareCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.probeCommand(), a.benchCommand(), a.adviseCommand(), a.reportCommand(), a.fitCommand(), a.planCommand(),
+		a.compareCommand(), a.auditCommand(), a.configCommand(), a.poolCommand(), a.versionCommand())
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodesHelp)
 	return root
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pgfit/advisor/advise"
+	"pgfit/advisor/pool"
 	"pgfit/probe"
 	"pgfit/report"
 	"pgfit/report/files"
@@ -97,6 +98,9 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.close(ctx)) }()
+	if p := srv.target.Pool; p != nil {
+		job.Doc.Demand.PoolSize, job.Doc.Demand.MaxOverflow = p.Size, p.MaxOverflow
+	}
 	if job.Doc.Facts, err = a.probe(ctx, srv, &o.host); err != nil {
 		return err
 	}
@@ -126,13 +130,18 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 	if err := a.consent(srv, job.Doc, o.load.yes); err != nil {
 		return err
 	}
+	end, err := o.load.setup.setUp(ctx, srv, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
 	if diskTime > 0 {
 		if err := a.disk(ctx, &job.Doc.Facts, o.disk, diskTime); err != nil {
 			return err
 		}
 	}
 	err = a.measure(ctx, job)
-	return errors.Join(err, o.finish(ctx, a, job.Doc, err))
+	return errors.Join(err, o.finish(ctx, a, srv, job.Doc, err))
 }
 
 // prepare reads everything that does not need the server.
@@ -149,16 +158,16 @@ func (o *runOptions) prepare(a *app) (*measure.Job, error) {
 }
 
 // free is the number of connections that a load may take: what the server has, less the reserved ones, those in use, and
-// three of pgfit's own (the schema's owner, the observer, one to spare).
+// pgfit's own.
 func free(f probe.Facts) int {
 	all, _ := f.Server.Settings.Int("max_connections")
 	su, _ := f.Server.Settings.Int("superuser_reserved_connections")
 	other, _ := f.Server.Settings.Int("reserved_connections")
-	return int(all-su-other) - f.Server.InUse - 3
+	return int(all-su-other) - f.Server.InUse - ownConnections
 }
 
 // finish writes what the run left: everything after a whole run, the document alone after an interrupted one.
-func (o *runOptions) finish(ctx context.Context, a *app, doc *rundoc.Document, failed error) error {
+func (o *runOptions) finish(ctx context.Context, a *app, srv *server, doc *rundoc.Document, failed error) error {
 	if failed != nil && len(doc.Visits) == 0 {
 		return nil
 	}
@@ -178,11 +187,19 @@ func (o *runOptions) finish(ctx context.Context, a *app, doc *rundoc.Document, f
 	if err != nil {
 		return err
 	}
+	config, notes, err := o.target.appPatch(srv.target, advice, pool.Rate(doc.Demand) > 0)
+	if err != nil {
+		return err
+	}
+	made = append(made, config...)
 	if err := files.Write(o.out, made); err != nil {
 		return err
 	}
 	if err := a.print(o.format, doc, advice); err != nil {
 		return err
+	}
+	for _, n := range notes {
+		a.say("%s", n)
 	}
 	a.say("results in %s: %s", o.out, files.Names(made))
 	if failed == nil {

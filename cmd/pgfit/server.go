@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"pgfit/probe"
+	"pgfit/probe/pooler"
 	"pgfit/probe/target"
 	"pgfit/report"
 	"pgfit/workload/cluster"
@@ -26,9 +27,10 @@ type server struct {
 	target  target.Target
 	config  *pgx.ConnConfig
 	scratch *cluster.Server
+	pooler  *pooler.Pooler // in between; nil without one
 }
 
-// open resolves the target and, for a scratch one, starts it. A server of the user's is not connected to yet.
+// open resolves the target and, for a scratch one, starts it. Of a server of the user's it looks whether a pooler is in between.
 func (a *app) open(ctx context.Context, f *targetFlags, args []string) (*server, error) {
 	t, err := f.resolve(args)
 	if err != nil {
@@ -38,7 +40,8 @@ func (a *app) open(ctx context.Context, f *targetFlags, args []string) (*server,
 		a.say("%s", n)
 	}
 	if !t.Scratch {
-		return &server{target: t, config: t.Config}, nil
+		srv := &server{target: t, config: t.Config}
+		return srv, a.notice(ctx, srv)
 	}
 	bin, err := cluster.Find(cluster.FindOptions{Dir: f.pgBin, Major: f.pgVersion})
 	if err != nil {

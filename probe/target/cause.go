@@ -194,6 +194,12 @@ func triedPlainOnly(e evidence) bool {
 	return true
 }
 
+// wantsCertificate goes by text: the server raises it in the same function and with the same SQLSTATE as a missing rule.
+// Translated, it is taken for one.
+func wantsCertificate(e evidence) bool {
+	return strings.Contains(e.pg.Message, "valid client certificate")
+}
+
 func noServerWord(e evidence) bool { return e.pg == nil }
 
 func noPassword(e evidence) bool { return e.target.Config != nil && e.target.Config.Password == "" }

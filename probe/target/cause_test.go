@@ -7,7 +7,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,6 +121,59 @@ func TestExplainRealServer(t *testing.T) {
 		c, _ = fail(t, url("app", canary, "app", "sslmode=require"))
 		wantCode(t, c, "tls-not-offered")
 	})
+}
+
+// TestExplainShutdown: a server that waits for its last session refuses new ones, as one that starts does.
+func TestExplainShutdown(t *testing.T) {
+	quiet(t)
+	s := pgtest.Start(t, pgtest.Options{HBA: "host all all 127.0.0.1/32 trust\n"})
+	s.Connect(t, "postgres") // a smart shutdown waits for it
+	pid := strings.Fields(string(must(os.ReadFile(filepath.Join(s.Dir, "postmaster.pid")))(t)))[0]
+	if err := syscall.Kill(must(strconv.Atoi(pid))(t), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	arg := fmt.Sprintf("postgresql://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.Port)
+	for deadline := time.Now().Add(10 * time.Second); ; { // until the signal has arrived
+		got := must(Resolve(Input{Arg: arg, LookupEnv: env()}))(t)
+		conn, err := pgx.ConnectConfig(context.Background(), got.Config)
+		if err != nil {
+			wantCode(t, Explain(err, got), "starting-up")
+			return
+		}
+		conn.Close(context.Background())
+		if time.Now().After(deadline) {
+			t.Fatal("the server still takes connections")
+		}
+	}
+}
+
+// TestExplainClientCertificate: a client certificate of an authority that the server does not know, and none at all.
+func TestExplainClientCertificate(t *testing.T) {
+	quiet(t)
+	ca, other := pgtest.NewAuthority(t, "ca"), pgtest.NewAuthority(t, "other")
+	cert, key := ca.Issue(t, "127.0.0.1", time.Hour)
+	authority := string(must(os.ReadFile(ca.File))(t))
+	s := pgtest.Start(t, pgtest.Options{Conf: []string{"ssl = on", "ssl_ca_file = 'ca.crt'"}, HBA: "hostssl all all all cert\n"},
+		pgtest.File{Name: "server.crt", Text: cert}, pgtest.File{Name: "server.key", Text: key}, pgtest.File{Name: "ca.crt", Text: authority})
+	s.Exec(t, "postgres", "CREATE ROLE app LOGIN")
+	client := func(a *pgtest.Authority, user string) string {
+		cert, key := a.Issue(t, user, time.Hour)
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "c.crt"), cert)
+		write(t, filepath.Join(dir, "c.key"), key)
+		return fmt.Sprintf("&sslcert=%s&sslkey=%s", filepath.Join(dir, "c.crt"), filepath.Join(dir, "c.key"))
+	}
+	url := fmt.Sprintf("postgresql://app@127.0.0.1:%d/postgres?sslmode=require", s.Port)
+	c, _ := fail(t, url+client(other, "app"))
+	wantCode(t, c, "client-cert")
+	c, _ = fail(t, url)
+	wantCode(t, c, "client-cert")
+	got := must(Resolve(Input{Arg: url + client(ca, "app"), LookupEnv: env()}))(t)
+	conn, err := pgx.ConnectConfig(context.Background(), got.Config)
+	if err != nil {
+		t.Fatalf("with the right certificate: %v", err)
+	}
+	conn.Close(context.Background())
 }
 
 func must[T any](v T, err error) func(*testing.T) T {

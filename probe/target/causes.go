@@ -30,6 +30,11 @@ var causes = []cause{
 		"or connect over TCP: host=127.0.0.1",
 		"or set the rule in pg_hba.conf to scram-sha-256",
 	}},
+	{"client-cert", all(routine("28000", "ClientAuthentication"), wantsCertificate), "the server wants a client certificate that it can verify, and got none", []string{
+		"give sslcert and sslkey: a certificate signed by an authority in the server's ssl_ca_file; another one is not even sent",
+		"check it: openssl verify -CAfile ca.crt client.crt; with cert in pg_hba.conf its common name has to be {user}",
+		"or leave cert and clientcert out of the rule in pg_hba.conf",
+	}},
 	{"tls-required", all(routine("28000", "ClientAuthentication"), triedPlainOnly), "pg_hba.conf lets {user} in to {dbname} only with TLS, or not at all", []string{
 		"add sslmode=require to the URL, or sslmode=verify-full with sslrootcert",
 		"check for a hostssl rule for this user, database and address: SELECT * FROM pg_hba_file_rules",

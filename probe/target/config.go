@@ -26,7 +26,7 @@ func (r *resolver) readEnvFile() *UsageError {
 	}
 	data, err := os.ReadFile(r.in.EnvFile)
 	if err != nil {
-		return &UsageError{Text: "reading --env-file", Err: err}
+		return (&UsageError{Text: "reading --env-file", Err: err}).hint("make it from the template: cp .env.example .env\ncheck the path: it counts from the present directory")
 	}
 	if r.env, err = appconf.ReadEnv(data, r.in.LookupEnv); err != nil {
 		return usagef("%s: %v", r.in.EnvFile, err).hint("write NAME=value, or NAME='value' where it has blanks or a dollar sign")
@@ -121,7 +121,7 @@ func (r *resolver) setting(key string) (value, place string, err *UsageError) {
 		return v, ok
 	})
 	if bad != nil {
-		return "", "", usagef("%s: %s %v", place, key, bad)
+		return "", "", usagef("%s: %s %v", place, key, bad).hint(notSet)
 	}
 	if len(from) > 0 {
 		place = r.place(from[0]) + ", " + place
@@ -129,6 +129,11 @@ func (r *resolver) setting(key string) (value, place string, err *UsageError) {
 	r.unset(s.Text, place)
 	return value, place, nil
 }
+
+// notSet is what to check when a variable has no value.
+const notSet = "check that the variable is set: env | grep -i -e database -e postgres\n" +
+	"check that the .env file is read: pass it with --env-file, pgfit reads none by itself\n" +
+	"give it a default: ${NAME:-value}"
 
 // bareVariable is a ${NAME} without a default. Only names in capitals are shown: another may be a piece of a password.
 var bareVariable = regexp.MustCompile(`\$\{([A-Z_][A-Z0-9_]*)\}`)
@@ -158,7 +163,7 @@ func (r *resolver) applicationURL() (url, place string, err *UsageError) {
 		if url, bad := appconf.Expand(url, r.lookup); bad == nil {
 			return url, place, nil
 		}
-		return "", "", usagef("%s: a ${...} in it is broken or asks for a variable that is not set", place)
+		return "", "", usagef("%s: a ${...} in it is broken or asks for a variable that is not set", place).hint(notSet)
 	}
 	return r.setting("url")
 }

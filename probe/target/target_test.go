@@ -241,7 +241,11 @@ func FuzzResolve(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, secret string) {
 		const mark = "CANARYCANARY"
 		text = strings.ReplaceAll(text, "pw", mark)
+		_, inspected := Inspect(text)
 		got, err := Resolve(Input{Arg: text, LookupEnv: env()})
+		if inspected != nil && !errors.As(inspected, new(*UsageError)) {
+			t.Fatalf("Inspect(%q) = %v, want a usage error", text, inspected)
+		}
 		if err != nil {
 			var usage *UsageError
 			if !errors.As(err, &usage) {

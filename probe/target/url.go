@@ -59,7 +59,8 @@ func checkScheme(scheme string) *UsageError {
 		return usagef("the URL does not begin with postgresql://").hint("write %s", urlForm)
 	case has && !drivers[driver]:
 		return usagef("the URL names a driver that pgfit does not know").
-			hint("write postgresql:// alone, or with +asyncpg, +psycopg, +psycopg2 or +pg8000")
+			hint("write postgresql:// alone, or with +asyncpg, +psycopg, +psycopg2 or +pg8000\n" +
+				"for the application: install the driver that the URL names, such as uv add psycopg2-binary")
 	}
 	return nil
 }

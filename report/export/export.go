@@ -96,6 +96,14 @@ var formats = []format{
 	{"azure-terraform", (*job).azureTerraform, refuseManaged},
 	{"supabase", (*job).supabase, refuseSupabase},
 	{"pgbouncer", (*job).pgBouncer, nil},
+	{"odyssey", (*job).odyssey, nil},
+	{"pgcat", (*job).pgCat, nil},
+	pool("sqlalchemy"), pool("asyncpg"), pool("hikari"), pool("pgxpool"), pool("node-pg"), pool("prisma"), pool("django"), pool("rails"), pool("npgsql"),
+}
+
+// pool is the format of an application's own pool.
+func pool(name string) format {
+	return format{name, func(j *job) error { return j.appPool(name) }, nil}
 }
 
 // Formats are the names that Render takes. "diff" is not among them: see report/patch.

@@ -57,7 +57,8 @@ func changes() []Change {
 
 func options(t testing.TB) Options {
 	return Options{Server: server(t), Header: "pgfit 0.1.0, run 7f3a", Memory: 8 << 30,
-		Pool: &Pool{Database: "app", Host: "db.internal", PoolSize: 20, MaxOverflow: 5, Timeout: 10, Recycle: 1800, Version: "1.18.0"}}
+		Pool: &Pool{Database: "app", Host: "db.internal", PoolSize: 20, MaxOverflow: 5, Timeout: 10, Recycle: 1800, Version: "1.18.0",
+			App: AppPool{Processes: 4, PoolSize: 5, MaxOverflow: 2, MaxConnections: 36}}}
 }
 
 func render(t testing.TB, format string, c []Change, o Options) Output {

@@ -18,6 +18,7 @@ type Pool struct {
 	Recycle     float64 // how old a connection to the server may get
 	MaxClients  int     // connections from clients, 0 for ten times the pool
 	Version     string  // of PgBouncer, such as 1.18.0; "" when not known
+	App         AppPool // in each process of the application; zero for one process with all of it
 }
 
 // pgBouncer writes the keys of two sections. They have to be merged: a second [pgbouncer] section, in the file or through

@@ -176,7 +176,8 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, t Target) (
 // a reserve of the rest.
 func pooler(doc *rundoc.Document, a advisor.PoolAdvice) *export.Pool {
 	p := &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Total - a.Total/4, MaxOverflow: a.Total / 4,
-		Timeout: float64(a.PoolTimeout), Recycle: float64(a.PoolRecycle)}
+		Timeout: float64(a.PoolTimeout), Recycle: float64(a.PoolRecycle), App: export.AppPool{Processes: a.Processes,
+			PoolSize: a.PoolSize, MaxOverflow: a.MaxOverflow, MaxConnections: a.MaxConnections}}
 	if b := a.PgBouncer; b != nil {
 		p.PoolSize, p.MaxOverflow, p.MaxClients, p.Timeout = b.DefaultPoolSize, b.ReservePoolSize, b.MaxClientConn, float64(b.QueryWaitTimeout)
 	}

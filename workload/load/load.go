@@ -59,6 +59,8 @@ func Own(ctx context.Context, cfg *pgx.ConnConfig) (*Data, error) {
 		return nil, err
 	}
 	if err := own(ctx, conn); err != nil {
+		_, _ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK") // of a statement that failed, so that the lock can be given back
+		_ = unlock(ctx, conn)
 		conn.Close(context.WithoutCancel(ctx))
 		return nil, err
 	}
@@ -72,6 +74,13 @@ func own(ctx context.Context, conn *pgx.Conn) error {
 	}
 	if !got {
 		return ErrBusy
+	}
+	rights, err := ReadRights(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if rights.Ready && !rights.Create { // an administrator has made it for us
+		return empty(ctx, conn)
 	}
 	exists, err := Check(ctx, conn)
 	if err != nil {
@@ -244,5 +253,5 @@ func (d *Data) Release(ctx context.Context) error {
 	if _, err := d.conn.Exec(ctx, "SET client_min_messages = warning; SET lock_timeout = '20s'; DROP SCHEMA "+Schema+" CASCADE"); err != nil {
 		return fmt.Errorf("dropping schema %s: %w", Schema, err)
 	}
-	return nil
+	return unlock(ctx, d.conn)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 
 	"pgfit/probe"
@@ -180,5 +181,74 @@ func TestChooseSize(t *testing.T) {
 				t.Errorf("ChooseSize = %d, %v, want %d, %v", got, err, tc.want, tc.err)
 			}
 		})
+	}
+}
+
+// A role that may not create a schema gets one from an administrator, fills it and drops it as its own.
+func TestPrepare(t *testing.T) {
+	admin := server(t)
+	ctx := context.Background()
+	conn, err := pgx.ConnectConfig(ctx, admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, `CREATE ROLE "an app" LOGIN`); err != nil {
+		t.Fatal(err)
+	}
+	app := admin.Copy()
+	app.User = "an app"
+	var pg *pgconn.PgError
+	if _, err := Own(ctx, app); !errors.As(err, &pg) || pg.Code != "42501" {
+		t.Errorf("Own without the right = %v, want 42501", err)
+	}
+	if err := Prepare(ctx, admin, "an app"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Prepare(ctx, admin, "an app"); err != nil { // what a killed run left
+		t.Fatal(err)
+	}
+	data, err := Own(ctx, app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(ctx, admin); !errors.Is(err, ErrBusy) {
+		t.Errorf("Remove during a run = %v, want ErrBusy", err)
+	}
+	if _, err := data.Conn().Exec(ctx, "CREATE TABLE pgfit.t (id int)"); err != nil {
+		t.Error(err)
+	}
+	data.conn.Close(ctx) // killed
+	for deadline := time.Now().Add(10 * time.Second); scan[int](t, conn, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the lock of a closed connection is still held")
+		}
+	}
+	if data, err = Own(ctx, app); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := data.Conn().Exec(ctx, "CREATE TABLE pgfit.t (id int)"); err != nil {
+		t.Errorf("after a killed run: %v", err)
+	}
+	if err := data.Release(ctx); err != nil {
+		t.Error(err)
+	}
+	if exists, err := Check(ctx, conn); exists || err != nil {
+		t.Errorf("the schema is still there: %v, %v", exists, err)
+	}
+	if err := Prepare(ctx, admin, "an app"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(ctx, admin); err != nil {
+		t.Error(err)
+	}
+	if err := Remove(ctx, admin); err != nil {
+		t.Errorf("Remove of nothing = %v", err)
+	}
+	if _, err := conn.Exec(ctx, "CREATE SCHEMA pgfit"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Prepare(ctx, admin, "an app"); !errors.Is(err, ErrForeign) {
+		t.Errorf("Prepare beside a foreign schema = %v, want ErrForeign", err)
 	}
 }
