@@ -30,6 +30,9 @@ type Comparison struct {
 	Low   float64 // 95 % t interval of the ratio B/A
 	High  float64
 	P     float64 // exact sign-flip test, two-sided; -1 with more than 12 pairs
+	// Among is how many comparisons are judged together, when one difference among them decides, such as one setting under
+	// several scenarios: the interval that a claim asks for is then wider than Low to High (Bonferroni). 0 is 1.
+	Among int
 }
 
 // Compare takes d = ln(B/A) of every pair.
@@ -46,9 +49,14 @@ func Compare(d []float64) Comparison {
 		return c
 	}
 	c.SD = stat.StdDev(d, nil)
-	half := student(1-Alpha/2, len(d)-1) * c.SD / math.Sqrt(float64(len(d)))
+	half := c.half(Alpha)
 	c.Low, c.High = math.Exp(c.Mean-half), math.Exp(c.Mean+half)
 	return c
+}
+
+// half is the half-width of the t interval of the mean that misses the truth with probability alpha.
+func (c Comparison) half(alpha float64) float64 {
+	return student(1-alpha/2, c.Pairs-1) * c.SD / math.Sqrt(float64(c.Pairs))
 }
 
 // Ratio is the geometric mean of B/A.

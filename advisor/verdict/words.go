@@ -17,13 +17,13 @@ const (
 	TooFew Kind = "too few pairs"
 )
 
-// Kind tells what may be claimed of B. A claim needs both: an interval without 1 in it, and, where the pairs are few
-// enough to count, a sign-flip p below Alpha.
+// Kind tells what may be claimed of B. A claim needs both: an interval without 1 in it, wider where several comparisons
+// are judged together, and, where the pairs are few enough to count, a sign-flip p below Alpha.
 func (c Comparison) Kind() Kind {
 	switch {
 	case c.Pairs < MinPairs:
 		return TooFew
-	case c.P >= Alpha || c.Low <= 1 && c.High >= 1:
+	case c.P >= Alpha || math.Abs(c.Mean) <= c.half(Alpha/float64(max(1, c.Among))):
 		return Same
 	case c.Mean > 0:
 		return Better

@@ -28,6 +28,8 @@ type Document struct {
 	// Files are the configuration files that a patch is made against, as they were at the time of the run.
 	Files []File `json:"files,omitempty"`
 	Stock bool   `json:"stock_conf,omitempty"` // Files[0] is what initdb wrote, kept as base/postgresql.conf
+	// Verification is what a trial of the patch showed.
+	Verification *Verification `json:"verification,omitempty"`
 }
 
 // File is one configuration file of the server. Text never holds a password: lines that could are not copied.

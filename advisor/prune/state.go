@@ -1,0 +1,201 @@
+package prune
+
+import (
+	"math"
+	"slices"
+
+	"pgfit/advisor/verdict"
+	"pgfit/workload/rundoc"
+)
+
+// Outcome is what taking something back has shown.
+type Outcome string
+
+// The outcomes.
+const (
+	Helps        Outcome = "helps"
+	Harms        Outcome = "harms"
+	Mixed        Outcome = "helps one scenario and harms another"
+	NoDifference Outcome = "no difference seen"
+	Needed       Outcome = "needed"
+	NotMeasured  Outcome = "not measured"
+	NoStart      Outcome = "the server does not start without it"
+)
+
+// state is a verification, followed comparison by comparison.
+type state struct {
+	v            *rundoc.Verification
+	byName       map[string]rundoc.PatchSetting
+	left         []string // of the patch, in its order
+	tried        map[string][]string
+	groupOutcome map[string]Outcome
+	oneOutcome   map[string]Outcome // of single settings
+}
+
+func follow(v *rundoc.Verification) *state {
+	s := &state{v: v, byName: map[string]rundoc.PatchSetting{}, tried: map[string][]string{}, groupOutcome: map[string]Outcome{}, oneOutcome: map[string]Outcome{}}
+	for _, p := range v.Patch {
+		s.byName[p.Name] = p
+	}
+	s.left = s.measurable()
+	for _, c := range v.Comparisons {
+		switch c.Step {
+		case rundoc.StepGroup:
+			s.tried[c.Name] = c.Removed
+			s.groupOutcome[c.Name] = outcome(v.Scenarios, c)
+			if s.groupOutcome[c.Name] == NoDifference || s.groupOutcome[c.Name] == Harms && len(c.Removed) == 1 {
+				s.left = without(s.left, c.Removed)
+			}
+		case rundoc.StepSetting:
+			s.oneOutcome[c.Name] = outcome(v.Scenarios, c)
+			if o := s.oneOutcome[c.Name]; o == NoDifference || o == Harms {
+				s.left = without(s.left, c.Removed)
+			}
+		}
+	}
+	return s
+}
+
+// measurable are the settings of the patch that a trial can set.
+func (s *state) measurable() []string {
+	var names []string
+	for _, p := range s.v.Patch {
+		if p.Unverified == "" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// removable are the settings of a group that may be dropped.
+func (s *state) removable(group string) []string {
+	var names []string
+	for _, n := range s.left {
+		if p := s.byName[n]; p.Group == group && p.Needed == "" {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+func (s *state) has(step, name string) bool {
+	return slices.ContainsFunc(s.v.Comparisons, func(c rundoc.Comparison) bool { return c.Step == step && c.Name == name })
+}
+
+func (s *state) failed(step string) bool {
+	return slices.ContainsFunc(s.v.Comparisons, func(c rundoc.Comparison) bool { return c.Step == step && c.Failed != "" })
+}
+
+func (s *state) find(step, name string) *rundoc.Comparison {
+	for i := range s.v.Comparisons {
+		if c := &s.v.Comparisons[i]; c.Step == step && c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// keptOf tells whether another setting of the group than name was measured and stayed.
+func (s *state) keptOf(group, name string) bool {
+	return slices.ContainsFunc(s.tried[group], func(n string) bool {
+		return n != name && s.oneOutcome[n] != "" && slices.Contains(s.left, n)
+	})
+}
+
+// outcome judges a comparison of the patch with and without something. A has it.
+func outcome(scenarios []string, c rundoc.Comparison) Outcome {
+	if c.Failed != "" {
+		return NoStart
+	}
+	helps, harms, judged := false, false, false
+	for _, r := range together(scenarios, c) {
+		k := r.Kind()
+		helps, harms = helps || k == verdict.Worse, harms || k == verdict.Better
+		judged = judged || k != verdict.TooFew
+	}
+	switch {
+	case !judged:
+		return NotMeasured
+	case helps && harms:
+		return Mixed
+	case helps:
+		return Helps
+	case harms:
+		return Harms
+	}
+	return NoDifference
+}
+
+// together compares throughput under every scenario, judged together, since a difference in any of them decides.
+func together(scenarios []string, c rundoc.Comparison) map[string]verdict.Comparison {
+	all := map[string]verdict.Comparison{}
+	for _, sc := range scenarios {
+		if r := Ratios(c, sc, throughput); r.Pairs > 0 {
+			all[sc] = r
+		}
+	}
+	for sc, r := range all {
+		r.Among = len(all)
+		all[sc] = r
+	}
+	return all
+}
+
+// measure is a figure of a visit; not positive is unknown.
+type measure func(rundoc.TrialVisit) float64
+
+func throughput(v rundoc.TrialVisit) float64 { return v.TPS }
+func tail(v rundoc.TrialVisit) float64       { return v.P99 }
+
+func cpuEach(v rundoc.TrialVisit) float64 { return v.CPUSeconds / float64(max(1, v.Transactions)) }
+func walEach(v rundoc.TrialVisit) float64 {
+	return float64(v.WALBytes) / float64(max(1, v.Transactions))
+}
+
+// Ratios compares B with A in the complete pairs of one scenario.
+func Ratios(c rundoc.Comparison, scenario string, of measure) verdict.Comparison {
+	type pair struct{ a, b float64 }
+	pairs := map[int]pair{}
+	last := 0
+	for _, v := range c.Visits {
+		if v.Scenario != scenario {
+			continue
+		}
+		p := pairs[v.Pair]
+		if v.Side == "A" {
+			p.a = of(v)
+		} else {
+			p.b = of(v)
+		}
+		pairs[v.Pair], last = p, max(last, v.Pair)
+	}
+	var d []float64
+	for i := 1; i <= last; i++ {
+		if p := pairs[i]; p.a > 0 && p.b > 0 {
+			d = append(d, math.Log(p.b/p.a))
+		}
+	}
+	return verdict.Compare(d)
+}
+
+// means are the geometric means of a figure on both sides; 0 where it is unknown.
+func means(c rundoc.Comparison, scenario string, of measure) (a, b float64) {
+	var sum, n [2]float64
+	for _, v := range c.Visits {
+		if x := of(v); v.Scenario == scenario && x > 0 {
+			i := 0
+			if v.Side == "B" {
+				i = 1
+			}
+			sum[i] += math.Log(x)
+			n[i]++
+		}
+	}
+	if n[0] > 0 {
+		a = math.Exp(sum[0] / n[0])
+	}
+	if n[1] > 0 {
+		b = math.Exp(sum[1] / n[1])
+	}
+	return a, b
+}
