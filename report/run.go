@@ -97,6 +97,7 @@ func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) err
 	}
 	p.pool(a.Pool)
 	p.settings(a.Settings)
+	p.verified(a.Verified)
 	p.formulas(a)
 	p.findings(a.Findings)
 	return p.err

@@ -10,6 +10,7 @@ import (
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/formulas"
 	"pgfit/advisor/pool"
+	"pgfit/advisor/prune"
 	"pgfit/advisor/rules"
 	"pgfit/workload/rundoc"
 )
@@ -42,6 +43,7 @@ type Advice struct {
 	Pool          advisor.PoolAdvice    `json:"pool"`
 	Settings      advisor.Settings      `json:"settings"`
 	Findings      []advisor.Finding     `json:"findings"`
+	Verified      *prune.Result         `json:"verified,omitempty"`
 	Formulas      []formulas.Comparison `json:"formulas,omitempty"`
 	Only          string                `json:"only,omitempty"` // reload or restart: proposals of the other kind are left out of patches
 }
@@ -80,6 +82,7 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 		Facts: doc.Facts, Doc: doc, Pool: rulesPool(a.Pool, curves), Workload: o.Workload, RecoveryTime: o.RecoveryTime, RuleSet: o.RuleSet, Dedicated: o.Dedicated,
 	})
 	a.Findings = append(a.Findings, a.Settings.Findings...)
+	a.verified(doc)
 	if o.CompareFormulas {
 		a.Formulas = formulas.Compare(formulas.From(doc.Facts, formulaWorkload(o.Workload)))
 	}

@@ -2,9 +2,11 @@ package prune
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"pgfit/advisor"
 	"pgfit/advisor/budget"
 	"pgfit/probe"
 	"pgfit/probe/guc"
@@ -111,4 +113,49 @@ func Scenarios(v *rundoc.Verification, c rundoc.Comparison) []string {
 		}
 	}
 	return names
+}
+
+// FromProposals makes the patch of an advice.
+func FromProposals(proposals []advisor.Proposal) []rundoc.PatchSetting {
+	var out []rundoc.PatchSetting
+	for _, p := range proposals {
+		out = append(out, rundoc.PatchSetting{Name: p.Name, Value: p.Proposed, Present: p.Current, Group: GroupOf(p.Family), Apply: p.Apply})
+	}
+	return out
+}
+
+// FromValues makes a patch of values as postgresql.conf takes them. It leaves out what is in force already, and refuses
+// names that the server does not know and values that it would not take.
+func FromValues(values map[string]string, settings guc.Settings) ([]rundoc.PatchSetting, error) {
+	var out []rundoc.PatchSetting
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		set, ok := settings[name]
+		if !ok {
+			return nil, fmt.Errorf("the server has no setting %s", name)
+		}
+		value, err := set.Parse(values[name])
+		if err != nil {
+			return nil, err
+		}
+		if value == set.Value {
+			continue
+		}
+		p := rundoc.PatchSetting{Name: name, Value: values[name], Present: set.Show(set.Value), Group: GroupByName(name), Apply: "reload"}
+		if set.NeedsRestart() {
+			p.Apply = "restart"
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// SessionOnly marks what SET on pgfit's own connections cannot bring about, for a server that may not be touched.
+func SessionOnly(patch []rundoc.PatchSetting, settings guc.Settings) {
+	for i, p := range patch {
+		if set := settings[p.Name]; set.NeedsRestart() {
+			patch[i].Unverified = "needs a restart, and this server is not pgfit's to restart"
+		} else if set.Context != "user" {
+			patch[i].Unverified = "is for the whole server (" + set.Context + "), and this server is not pgfit's to change"
+		}
+	}
 }

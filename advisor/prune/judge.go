@@ -27,7 +27,8 @@ type Result struct {
 	Partial   string                `json:"partial,omitempty"`
 	Notes     []string              `json:"notes,omitempty"`
 	Failed    string                `json:"failed,omitempty"` // why the patch could not be measured at all
-	Restored  bool                  `json:"restored,omitempty"`
+	Restored  bool                  `json:"restored,omitempty"` // pruning had lost a gain of the whole
+	Rejected  bool                  `json:"rejected,omitempty"` // worse, and there was no time to find out what makes it so
 	Unchecked []string              `json:"unverified,omitempty"` // settings that could not be measured, with the reason
 }
 
@@ -86,7 +87,7 @@ func Judge(v *rundoc.Verification) *Result {
 		r.Failed = c.Failed
 	}
 	final := s.final()
-	r.Restored = len(final) > len(s.settled())
+	r.Restored, r.Rejected = len(final) > len(s.settled()), s.rejected()
 	for _, p := range v.Patch {
 		switch {
 		case p.Unverified != "":
@@ -110,13 +111,29 @@ func (s *state) settled() []string {
 }
 
 // final is what the patch comes to: what is left, or, where a gain of the whole patch is gone without what was dropped for
-// showing no difference, that again.
+// showing no difference, that again. Of a rejected patch there remains what was never there for speed.
 func (s *state) final() []string {
 	settled := s.settled()
+	if s.rejected() {
+		return slices.DeleteFunc(settled, func(n string) bool { return unmeasured[s.byName[n].Group] == "" && s.byName[n].Needed == "" })
+	}
 	if !s.lost(settled) {
 		return settled
 	}
 	return slices.DeleteFunc(s.measurable(), s.harmful)
+}
+
+// rejected tells whether what is left of the patch is worse under some scenario and better under none.
+func (s *state) rejected() bool {
+	gains := s.gains(rundoc.StepPruned)
+	if gains == nil {
+		gains = s.gains(rundoc.StepPatch)
+		if len(s.settled()) < len(s.measurable()) { // that is not what is left
+			return false
+		}
+	}
+	is := func(k verdict.Kind) bool { return slices.ContainsFunc(gains, func(g Gain) bool { return g.Kind == k }) }
+	return is(verdict.Worse) && !is(verdict.Better)
 }
 
 // lost tells whether pruning lost a gain of the whole patch: pieces that each make too little difference to be seen can
@@ -281,8 +298,8 @@ func (r *Result) Reason(name string) (why string, ok bool) {
 		return "", false
 	}
 	best := r.item(name)
-	if best == nil {
-		return "dropped by the verification", true
+	if best == nil || best.Outcome != Harms && best.Outcome != NoDifference {
+		return "dropped: the patch is worse than the present settings, and the time did not suffice to find out what makes it so", true
 	}
 	what := "taking it back"
 	if !best.Single && len(best.Settings) > 1 {

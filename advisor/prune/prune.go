@@ -106,6 +106,9 @@ func (s *state) finish() (rundoc.Comparison, bool) {
 // parts measures apart what a reload and what a restart brings, where the patch has both.
 func (s *state) parts() (rundoc.Comparison, bool) {
 	left := s.final()
+	if s.rejected() {
+		return rundoc.Comparison{}, false
+	}
 	var reload []string
 	for _, n := range left {
 		if s.byName[n].Apply != "restart" {
@@ -144,4 +147,19 @@ func (s *state) values(names []string) map[string]string {
 		m[n] = s.byName[n].Value
 	}
 	return m
+}
+
+// Measurable tells whether there is anything in the patch that a trial can set.
+func Measurable(v *rundoc.Verification) bool { return len(follow(v).measurable()) > 0 }
+
+// Steps is how many comparisons a verification would make, beside the noise, if no group had to be looked into: the whole
+// patch, each of its groups, and what is left.
+func Steps(v *rundoc.Verification) int {
+	s, n := follow(v), 2
+	for _, g := range groups {
+		if len(s.removable(g)) > 0 {
+			n++
+		}
+	}
+	return n
 }

@@ -182,6 +182,20 @@ func TestOutOfTime(t *testing.T) {
 	}
 }
 
+// TestRejected: what is worse as a whole is not recommended, though there was no time to find the culprit.
+func TestRejected(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 21)), effects: map[string]map[string]float64{"random_page_cost": both(-2)}, noise: .004, pairs: 6}
+	l.run(v, 3)
+	r := Judge(v)
+	if !r.Rejected || !slices.Equal(r.Kept, []string{"log_lock_waits"}) {
+		t.Errorf("rejected %v, kept %v", r.Rejected, r.Kept)
+	}
+	if why, _ := r.Reason("random_page_cost"); !strings.Contains(why, "worse than the present settings") {
+		t.Errorf("Reason = %q", why)
+	}
+}
+
 // TestNeededStays: what a budget needs is not taken back.
 func TestNeededStays(t *testing.T) {
 	needed := slices.Clone(patch)

@@ -199,3 +199,18 @@ func means(c rundoc.Comparison, scenario string, of measure) (a, b float64) {
 	}
 	return a, b
 }
+
+// Throughput compares the throughput of B with that of A, judged together with that under the other scenarios where the
+// comparison decides about a piece of the patch.
+func Throughput(c rundoc.Comparison, scenario string) verdict.Comparison {
+	if c.Step != rundoc.StepGroup && c.Step != rundoc.StepSetting {
+		return Ratios(c, scenario, throughput)
+	}
+	var all []string
+	for _, v := range c.Visits {
+		if !slices.Contains(all, v.Scenario) {
+			all = append(all, v.Scenario)
+		}
+	}
+	return together(all, c)[scenario]
+}

@@ -120,13 +120,18 @@ func Detectable(sd float64, pairs int) float64 {
 	return math.Exp(k*sd) - 1
 }
 
-// PairSD is the standard deviation of ln(B/A) to be expected from repeated visits to one and the same server, given the
-// ln X of each: two visits make a pair, so their variances add.
+// PairSD is the standard deviation of ln(B/A) to be expected from the ln X of repeated visits to one and the same server, in
+// their order: each visit and the next make a pair without a difference. A drift over all of them hardly counts, as it
+// hardly does in pairs.
 func PairSD(y []float64) float64 {
 	if len(y) < 2 {
 		return math.NaN()
 	}
-	return math.Sqrt2 * stat.StdDev(y, nil)
+	sum := 0.0
+	for i := 1; i < len(y); i++ {
+		sum += (y[i] - y[i-1]) * (y[i] - y[i-1])
+	}
+	return math.Sqrt(sum / float64(len(y)-1))
 }
 
 func student(p float64, df int) float64 {

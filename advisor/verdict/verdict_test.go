@@ -168,8 +168,8 @@ func TestCoverage(t *testing.T) {
 }
 
 func TestPairSD(t *testing.T) {
-	if got := PairSD([]float64{1, 3}); math.Abs(got-2) > 1e-12 {
-		t.Errorf("PairSD = %v, want sqrt 2 x sqrt 2 = 2", got)
+	if got := PairSD([]float64{1, 3, 2}); math.Abs(got-math.Sqrt(2.5)) > 1e-12 {
+		t.Errorf("PairSD = %v, want the root of (4 + 1) / 2", got)
 	}
 	if !math.IsNaN(PairSD([]float64{1})) {
 		t.Error("one visit shows a spread")

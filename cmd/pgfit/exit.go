@@ -14,6 +14,7 @@ import (
 	"pgfit/workload/rundoc"
 	"pgfit/workload/scenario"
 	"pgfit/workload/sweep"
+	"pgfit/workload/trial"
 )
 
 // Exit codes. exitCode is the one place that chooses.
@@ -70,7 +71,7 @@ func exitCode(err error, sig os.Signal) int {
 		return 130
 	case err == nil:
 		return exitDone
-	case errors.As(err, &usage), errors.As(err, &badTarget), errors.Is(err, sweep.ErrPlan), errors.Is(err, scenario.ErrProfile),
+	case errors.As(err, &usage), errors.As(err, &badTarget), errors.Is(err, sweep.ErrPlan), errors.Is(err, trial.ErrPlan), errors.Is(err, scenario.ErrProfile),
 		errors.Is(err, rundoc.ErrDocument), errors.Is(err, load.ErrForeign), errors.Is(err, load.ErrBusy), errors.Is(err, load.ErrDisk):
 		return exitUsage
 	case errors.As(err, &unreachable):

@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"pgfit/probe"
 	"pgfit/profiles"
 	"pgfit/workload/engine"
 	"pgfit/workload/load"
@@ -49,6 +50,9 @@ func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reser
 	var size int64
 	if len(job.Datasets) > 0 {
 		wish := int64(f.dataSize)
+		if wish == 0 && srv.shape.Memory > 0 {
+			wish = beyondMemory(srv.shape.Memory, f.budget)
+		}
 		for _, ds := range job.Datasets {
 			if job.Scale > 0 {
 				wish += job.Scale * ds.UnitBytes
@@ -57,6 +61,10 @@ func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reser
 		if size, err = load.ChooseSize(wish, doc.Facts, f.budget); err != nil {
 			return err
 		}
+	}
+	if m := srv.shape.Memory; m > 0 && size > 0 && size < m {
+		doc.Warnings = append(doc.Warnings, probe.Warning{Code: "fits", Text: "the data fit into --scratch-memory, so that little is read from the disk",
+			Hint: "give a --data-size above it, and a budget to load it in"})
 	}
 	var names []string
 	for _, sc := range job.Scenarios {
@@ -74,4 +82,11 @@ func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reser
 		job.Deadline = start.Add(f.budget - reserve)
 	}
 	return nil
+}
+
+// beyondMemory is the data size for a scratch server with a memory limit: half as much again, so that the disk is read, as
+// far as a tenth of the time loads it.
+func beyondMemory(memory int64, budget time.Duration) int64 {
+	perSecond := float64(1<<30) / load.Time(1<<30).Seconds()
+	return min(memory*3/2, int64(budget.Seconds()/10*perSecond))
 }

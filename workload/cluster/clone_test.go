@@ -54,6 +54,17 @@ func TestClone(t *testing.T) {
 	if _, err := snap.Clone(ctx, Options{}); err == nil {
 		t.Error("a running server was cloned")
 	}
+	live, err := snap.Snapshot(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := live.Restart(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, live, "SELECT count(*)::text FROM t"); got != "1000" {
+		t.Errorf("a snapshot of a running server has %s rows", got)
+	}
+	stop(live)
 	if err := snap.Halt(ctx); err != nil {
 		t.Fatal(err)
 	}

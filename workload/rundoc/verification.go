@@ -4,6 +4,7 @@ package rundoc
 type Verification struct {
 	// Mode is scratch (two servers from one snapshot) or session (SET on pgfit's own connections to one server).
 	Mode           string         `json:"mode"`
+	File           string         `json:"patch_file,omitempty"` // where the patch came from; "" is the advice of this run
 	Patch          []PatchSetting `json:"patch"`
 	Scenarios      []string       `json:"scenarios"`
 	PoolSize       int            `json:"pool_size"`

@@ -17,9 +17,6 @@ import (
 	"pgfit/workload/scenario"
 )
 
-// ErrNoWrites says that no scenario writes, so that there is nothing to recover.
-var ErrNoWrites = errors.New("no scenario of this run writes")
-
 // fullShare is how much of the WAL between two checkpoints the crash waits for: just before the next one.
 const fullShare = 0.9
 
@@ -29,7 +26,7 @@ const fullShare = 0.9
 func (r *Runner) Recover(ctx context.Context, side Side, atMost, limit time.Duration) (*rundoc.RecoveryCheck, error) {
 	sc, ok := r.writer()
 	if !ok {
-		return nil, ErrNoWrites
+		return nil, errors.New("no scenario of this run writes")
 	}
 	seats, err := r.sit(ctx, side)
 	if err != nil {
@@ -66,6 +63,12 @@ func (r *Runner) Recover(ctx context.Context, side Side, atMost, limit time.Dura
 	check.Different = differing(sums, after)
 	check.Intact = check.Different == ""
 	return check, nil
+}
+
+// Writes tells whether there is a scenario for Recover.
+func (r *Runner) Writes() bool {
+	_, ok := r.writer()
+	return ok
 }
 
 // writer is the scenario that writes most, by its class.

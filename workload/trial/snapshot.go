@@ -79,20 +79,49 @@ func Fill(ctx context.Context, data *load.Data, cfg *pgx.ConnConfig, r Recipe) (
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	vars := map[string]string{}
 	for _, name := range names {
 		ds := r.Datasets[name]
 		if err := data.Fill(ctx, cfg, ds, ds.Scale(r.Bytes/int64(len(names))), r.Seed, r.Loading); err != nil {
 			return nil, fmt.Errorf("loading %s: %w", name, err)
 		}
 	}
+	return variables(data), nil
+}
+
+// variables are those that every script may use: the rows of each table by its name, and scale.
+func variables(data *load.Data) map[string]string {
+	vars := map[string]string{}
 	for table, rows := range data.Rows {
 		vars[table] = fmt.Sprint(max(1, rows))
 	}
 	if scale, ok := data.Scale["pgbench"]; ok {
 		vars["scale"] = fmt.Sprint(scale)
 	}
-	return vars, nil
+	return vars
+}
+
+// Take makes a snapshot of a scratch server that runs and has its data loaded. The server goes on.
+func Take(ctx context.Context, s *cluster.Server, data *load.Data) (snap *Snapshot, err error) {
+	begun := time.Now()
+	if _, err := data.Conn().Exec(ctx, "CHECKPOINT"); err != nil {
+		return nil, fmt.Errorf("checkpoint before the snapshot: %w", err)
+	}
+	c, err := s.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, stop(ctx, c))
+		}
+	}()
+	if err := c.Restart(ctx, loaderSettings); err != nil { // it recovers, and leaves little WAL behind
+		return nil, fmt.Errorf("starting the snapshot: %w", err)
+	}
+	if err := c.Halt(ctx); err != nil {
+		return nil, fmt.Errorf("stopping the snapshot: %w", err)
+	}
+	return &Snapshot{Server: c, Vars: variables(data), Bytes: data.Bytes, Took: time.Since(begun)}, nil
 }
 
 // Remove takes the snapshot away.

@@ -53,7 +53,7 @@ type Runner struct {
 
 // overhead of a visit beside warm-up and window: counters, thawing, the checkpoint that follows (measured: 60 to 400 ms on
 // a virtual disk, reads and writes).
-const overhead = 400 * time.Millisecond
+const overhead = 300 * time.Millisecond
 
 // VisitTime is how long one visit takes.
 func (r *Runner) VisitTime() time.Duration { return r.Warmup + r.Measure + overhead }
