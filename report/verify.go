@@ -181,25 +181,25 @@ func change(e advisor.Effect) string {
 
 // pieces lists the groups, and the single settings that were looked into, with what becomes of them.
 func (p *page) pieces(r *prune.Result) {
-	t := Table{Header: []string{"taken back ", "outcome ", "with it, against without it ", "stays "}}
+	t := Table{Header: []string{"taken back ", "outcome ", "stays ", "scenario ", "with it, against without it "}}
 	for _, it := range r.Items {
 		name, stays := it.Name, "no"
 		if it.Single {
 			name = "  " + name
-		} else if len(it.Settings) == 1 {
+		} else if len(it.Settings) == 1 && it.Settings[0] != it.Name {
 			name += ": " + it.Settings[0]
 		}
 		if it.Kept {
 			stays = "yes"
 		}
-		var words []string
+		row := []string{name, string(it.Outcome), stays}
 		for _, e := range it.Scenarios {
-			words = append(words, e.Scenario+": "+e.Verdict)
+			t.Add(append(row, e.Scenario, e.Verdict)...)
+			row = []string{"", "", ""}
 		}
 		if it.Why != "" {
-			words = append(words, it.Why)
+			t.Add(append(row, "", it.Why)...)
 		}
-		t.Add(name, string(it.Outcome), strings.Join(words, "; "), stays)
 	}
 	p.table(t)
 	p.line("")

@@ -26,9 +26,9 @@ type Result struct {
 	Recovery  *rundoc.RecoveryCheck `json:"recovery,omitempty"`
 	Partial   string                `json:"partial,omitempty"`
 	Notes     []string              `json:"notes,omitempty"`
-	Failed    string                `json:"failed,omitempty"` // why the patch could not be measured at all
-	Restored  bool                  `json:"restored,omitempty"` // pruning had lost a gain of the whole
-	Rejected  bool                  `json:"rejected,omitempty"` // worse, and there was no time to find out what makes it so
+	Failed    string                `json:"failed,omitempty"`     // why the patch could not be measured at all
+	Restored  bool                  `json:"restored,omitempty"`   // pruning had lost a gain of the whole
+	Rejected  bool                  `json:"rejected,omitempty"`   // worse, and there was no time to find out what makes it so
 	Unchecked []string              `json:"unverified,omitempty"` // settings that could not be measured, with the reason
 }
 
@@ -350,7 +350,11 @@ func (r *Result) Harmful() []string {
 			continue
 		}
 		if it.Single || !slices.ContainsFunc(r.Items, func(o Item) bool { return o.Single && o.Outcome == Harms && slices.Contains(it.Settings, o.Name) }) {
-			out = append(out, it.Name)
+			name := it.Name
+			if len(it.Settings) == 1 {
+				name = it.Settings[0]
+			}
+			out = append(out, name)
 		}
 	}
 	return out

@@ -27,33 +27,72 @@ type state struct {
 	v            *rundoc.Verification
 	byName       map[string]rundoc.PatchSetting
 	left         []string // of the patch, in its order
-	tried        map[string][]string
+	done         map[[2]string]*rundoc.Comparison
+	tried        map[string][]string // settings of a group that were taken back together
 	groupOutcome map[string]Outcome
 	oneOutcome   map[string]Outcome // of single settings
 }
 
 func follow(v *rundoc.Verification) *state {
-	s := &state{v: v, byName: map[string]rundoc.PatchSetting{}, tried: map[string][]string{}, groupOutcome: map[string]Outcome{}, oneOutcome: map[string]Outcome{}}
+	s := &state{v: v, byName: map[string]rundoc.PatchSetting{}, done: map[[2]string]*rundoc.Comparison{}, tried: map[string][]string{},
+		groupOutcome: map[string]Outcome{}, oneOutcome: map[string]Outcome{}}
 	for _, p := range v.Patch {
 		s.byName[p.Name] = p
 	}
 	s.left = s.measurable()
-	for _, c := range v.Comparisons {
-		switch c.Step {
-		case rundoc.StepGroup:
-			s.tried[c.Name] = c.Removed
-			s.groupOutcome[c.Name] = outcome(v.Scenarios, c)
-			if s.groupOutcome[c.Name] == NoDifference || s.groupOutcome[c.Name] == Harms && len(c.Removed) == 1 {
-				s.left = without(s.left, c.Removed)
-			}
-		case rundoc.StepSetting:
-			s.oneOutcome[c.Name] = outcome(v.Scenarios, c)
-			if o := s.oneOutcome[c.Name]; o == NoDifference || o == Harms {
-				s.left = without(s.left, c.Removed)
-			}
-		}
+	for i := range v.Comparisons {
+		s.take(&v.Comparisons[i])
 	}
 	return s
+}
+
+// take draws the conclusion from one comparison.
+func (s *state) take(c *rundoc.Comparison) {
+	s.done[[2]string{c.Step, c.Name}] = c
+	if c.Step != rundoc.StepGroup && c.Step != rundoc.StepSetting {
+		return
+	}
+	o := outcome(s.v.Scenarios, *c)
+	drop := o == NoDifference || o == Harms
+	if c.Step == rundoc.StepGroup {
+		s.tried[c.Name], s.groupOutcome[c.Name] = c.Removed, o
+		drop = drop && (o == NoDifference || len(c.Removed) == 1) // the culprit among several is looked for first
+	} else {
+		s.oneOutcome[c.Name] = o
+	}
+	if !drop {
+		return
+	}
+	if o == Harms && s.masked(*c) {
+		s.again()
+	}
+	s.left = without(s.left, c.Removed)
+}
+
+// masks is the gain from dropping what harms above which earlier comparisons are not trusted any more: beside something
+// that slow, what else the patch does could not show.
+const masks = 1.25
+
+func (s *state) masked(c rundoc.Comparison) bool {
+	return slices.ContainsFunc(s.v.Scenarios, func(sc string) bool {
+		r := Ratios(c, sc, throughput)
+		return r.Kind() == verdict.Better && r.Ratio() > masks
+	})
+}
+
+// again forgets the groups that seemed to make no difference: they are back in the patch, and to be measured once more.
+func (s *state) again() {
+	var back []string
+	for g, o := range s.groupOutcome {
+		if o == NoDifference {
+			back = append(back, s.tried[g]...)
+			delete(s.groupOutcome, g)
+			delete(s.tried, g)
+			delete(s.done, [2]string{rundoc.StepGroup, g})
+		}
+	}
+	left := s.left
+	s.left = slices.DeleteFunc(s.measurable(), func(n string) bool { return !slices.Contains(left, n) && !slices.Contains(back, n) })
 }
 
 // measurable are the settings of the patch that a trial can set.
@@ -78,22 +117,15 @@ func (s *state) removable(group string) []string {
 	return names
 }
 
-func (s *state) has(step, name string) bool {
-	return slices.ContainsFunc(s.v.Comparisons, func(c rundoc.Comparison) bool { return c.Step == step && c.Name == name })
-}
+func (s *state) has(step, name string) bool { return s.find(step, name) != nil }
 
 func (s *state) failed(step string) bool {
-	return slices.ContainsFunc(s.v.Comparisons, func(c rundoc.Comparison) bool { return c.Step == step && c.Failed != "" })
+	c := s.find(step, "")
+	return c != nil && c.Failed != ""
 }
 
-func (s *state) find(step, name string) *rundoc.Comparison {
-	for i := range s.v.Comparisons {
-		if c := &s.v.Comparisons[i]; c.Step == step && c.Name == name {
-			return c
-		}
-	}
-	return nil
-}
+// find is the last comparison of that kind that still counts.
+func (s *state) find(step, name string) *rundoc.Comparison { return s.done[[2]string{step, name}] }
 
 // keptOf tells whether another setting of the group than name was measured and stayed.
 func (s *state) keptOf(group, name string) bool {

@@ -157,6 +157,9 @@ func (x *verifier) crash(ctx context.Context) (err error) {
 	for _, n := range prune.Judge(v).Dropped {
 		delete(kept, n)
 	}
+	if len(kept) == 0 {
+		return nil
+	}
 	x.bar.step("crash and recovery")
 	s, err := x.snap.Start(ctx, x.with(kept), x.shape)
 	if err != nil {

@@ -43,6 +43,8 @@ type Server struct {
 	unshaped string        // why it is not within its shape
 	frozen   bool          // by Freeze
 	patience time.Duration // how long ready waits; 0 is a minute
+
+	startTook time.Duration
 }
 
 // mark is what a later pgfit needs to clear a server whose pgfit was killed.

@@ -96,6 +96,8 @@ func (s *Server) start(ctx context.Context) error {
 	if !s.shape.Empty() && s.cage.dirs == nil && s.cage.prefix == nil && s.unshaped == "" {
 		s.shaped(ctx)
 	}
+	begun := time.Now()
+	defer func() { s.startTook = time.Since(begun) }()
 	if err := s.launch(log, append([]string{filepath.Join(s.bin.Dir, "postgres")}, args...)); err != nil {
 		return fmt.Errorf("starting postgres: %w", err)
 	}

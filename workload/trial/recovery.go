@@ -22,7 +22,7 @@ const fullShare = 0.9
 
 // Recover writes to a scratch server until just before its next checkpoint, or for at most as long as given, kills it with
 // SIGKILL, starts it again and holds checksums over every row of pgfit's tables against those from before. The server runs
-// afterwards. Where the time does not reach the worst moment, the result extrapolates by WAL.
+// afterwards. Where the time does not reach the worst moment, what the start took beyond a usual one is extrapolated by WAL.
 func (r *Runner) Recover(ctx context.Context, side Side, atMost, limit time.Duration) (*rundoc.RecoveryCheck, error) {
 	sc, ok := r.writer()
 	if !ok {
@@ -38,6 +38,7 @@ func (r *Runner) Recover(ctx context.Context, side Side, atMost, limit time.Dura
 		return nil, err
 	}
 	check.Limit = limit.Seconds()
+	usual := side.Server.StartTook().Seconds() // after a clean stop
 	if err := side.Server.Kill(); err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func (r *Runner) Recover(ctx context.Context, side Side, atMost, limit time.Dura
 	check.Seconds = took.Seconds()
 	check.Estimate = check.Seconds
 	if check.WALBytes > 0 {
-		check.Estimate = max(1, float64(check.AtWorst)/float64(check.WALBytes)) * check.Seconds
+		check.Estimate += max(0, check.Seconds-usual) * max(0, float64(check.AtWorst)/float64(check.WALBytes)-1)
 	}
 	conn, err := pgx.ConnectConfig(ctx, side.Config)
 	if err != nil {
