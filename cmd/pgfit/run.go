@@ -28,6 +28,8 @@ type runOptions struct {
 	advice adviceFlags
 	out    string
 	format string
+
+	noVerify bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -36,7 +38,8 @@ func (a *app) runCommand() *cobra.Command {
 		Use: "run [TARGET]", Short: "probe, measure, fit, advise: the main job", Args: cobra.MaximumNArgs(1),
 		Long: `run puts measured load on a PostgreSQL server, in a schema of its own that it drops again, and leaves the measurements,
 the advice and a patch in a directory. TARGET is a URL or a libpq keyword string; without one DATABASE_URL, PG* and
-PGSERVICE are looked at, and when nothing names a server, pgfit starts a throw-away one.`,
+PGSERVICE are looked at, and when nothing names a server, pgfit starts a throw-away one. There the advice is then measured
+against the present settings, in pairs, when the budget has room for it, and what does not help is dropped.`,
 		Example: `  pgfit run                                           on a throw-away server, 10 minutes
   pgfit run --budget 3m --out results                 shorter, results in ./results
   pgfit run postgresql://app@localhost/app --yes      on your server, without asking
@@ -57,6 +60,7 @@ func (o *runOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&o.out, "out", "pgfit-out", "directory for the results")
 	fs.StringVar(&o.format, "format", "text", "what to print: text, markdown or json (the advice)")
+	fs.BoolVar(&o.noVerify, "no-verify", false, "do not measure the patch against the present settings at the end (on a scratch server only)")
 	o.target.addFlags(fs)
 	o.load.addFlags(fs)
 	o.demand.addFlags(fs)
@@ -98,18 +102,28 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 	if err := a.confFiles(ctx, srv, job.Doc); err != nil {
 		return err
 	}
-	if err := planJob(job, srv, &o.load, start, 0); err != nil {
+	end := o.planClosing(job, srv)
+	if err := planJob(job, srv, &o.load, start, end.reserve); err != nil {
+		return err
+	}
+	if err := end.check(); err != nil {
 		return err
 	}
 	a.say("%s", report.PlanText(job.Doc, start))
+	a.say("%s", end)
 	if o.load.dryRun {
 		return nil
 	}
 	if err := a.consent(srv, job.Doc, o.load.yes); err != nil {
 		return err
 	}
-	err = a.measure(ctx, job)
-	return errors.Join(err, o.finish(a, job.Doc, err))
+	if end.reserve > 0 {
+		job.After = end.keep
+	}
+	if err = a.measure(ctx, job); err == nil {
+		err = end.run(ctx, a, start)
+	}
+	return errors.Join(err, end.close(ctx), o.finish(a, job.Doc, err))
 }
 
 // prepare reads everything that does not need the server.

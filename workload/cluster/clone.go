@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Halt stops the server cleanly, with a checkpoint, and keeps its data: a snapshot to clone from. Stop removes it.
@@ -65,7 +66,8 @@ func (s *Server) Clone(ctx context.Context, o Options) (c *Server, err error) {
 // leftOut are files of a stopped server that its copy must not have.
 var leftOut = []string{"postmaster.pid", "postmaster.opts"}
 
-func (s *Server) copyData(ctx context.Context, from string) error {
+func (s *Server) copyData(ctx context.Context, from string, spare ...string) error {
+	skip := append(spare, leftOut...)
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		info, err := infoOf(d, err)
 		if err != nil {
@@ -75,7 +77,7 @@ func (s *Server) copyData(ctx context.Context, from string) error {
 			return err
 		}
 		rel, err := filepath.Rel(from, path)
-		if err != nil || slices.Contains(leftOut, rel) {
+		if err != nil || slices.Contains(skip, rel) {
 			return err
 		}
 		to := filepath.Join(s.data(), rel)
@@ -157,13 +159,14 @@ func canReflink(dir string) bool {
 }
 
 // Snapshot copies the data of a running server while all its processes are frozen: the state that a power cut would leave
-// at that moment, which the copy recovers from at its first start. The copy is not started. Whatever goes wrong, nothing
-// of it is left, and the server goes on.
-func (s *Server) Snapshot(ctx context.Context) (c *Server, err error) {
-	if s.Freeze(); !s.frozen {
-		return nil, errors.New("a running server cannot be frozen here, so its data cannot be copied")
-	}
+// at that moment, which the copy recovers from at its first start. redo and insert name the WAL files of the last
+// checkpoint and of the present end (pg_walfile_name); older ones and those made in advance are not copied. The copy is not
+// started. Whatever goes wrong, nothing of it is left, and the server goes on.
+func (s *Server) Snapshot(ctx context.Context, redo, insert string) (c *Server, err error) {
 	defer s.Thaw()
+	if !s.Freeze() {
+		return nil, errors.New("the running server cannot be frozen, so its data cannot be copied")
+	}
 	c = &Server{bin: s.bin, stock: s.stock}
 	defer func() {
 		if err != nil {
@@ -174,8 +177,27 @@ func (s *Server) Snapshot(ctx context.Context) (c *Server, err error) {
 	if err := c.directories(filepath.Dir(s.base)); err != nil {
 		return c, err
 	}
-	if err := c.copyData(ctx, s.data()); err != nil {
+	if err := c.copyData(ctx, s.data(), s.spareWAL(redo, insert)...); err != nil {
 		return c, fmt.Errorf("copying the data directory: %w", err)
 	}
 	return c, nil
+}
+
+// moved is how many WAL files the end may have moved on since it was asked for.
+const moved = 8
+
+// spareWAL are the WAL files that recovery from redo does not need.
+func (s *Server) spareWAL(redo, insert string) (spare []string) {
+	files, _ := filepath.Glob(filepath.Join(s.data(), "pg_wal", strings.Repeat("[0-9A-F]", 24)))
+	after := 0
+	for _, path := range files { // in the order of their names, which is that of the WAL
+		name := filepath.Base(path)
+		if name > insert {
+			after++
+		}
+		if name < redo || after > moved {
+			spare = append(spare, filepath.Join("pg_wal", name))
+		}
+	}
+	return spare
 }

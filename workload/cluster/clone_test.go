@@ -54,7 +54,8 @@ func TestClone(t *testing.T) {
 	if _, err := snap.Clone(ctx, Options{}); err == nil {
 		t.Error("a running server was cloned")
 	}
-	live, err := snap.Snapshot(ctx)
+	redo := ask(t, snap, "SELECT pg_walfile_name(redo_lsn) FROM pg_control_checkpoint()")
+	live, err := snap.Snapshot(ctx, redo, ask(t, snap, "SELECT pg_walfile_name(pg_current_wal_insert_lsn())"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,9 @@ func freezeAndThaw(t *testing.T, s *Server) {
 	if !ok {
 		t.Skip("no /proc")
 	}
-	s.Freeze()
+	if !s.Freeze() {
+		t.Error("the server does not freeze")
+	}
 	for _, pid := range tree(s.PID()) {
 		if f := statFields("/proc/" + strconv.Itoa(pid) + "/stat"); len(f) > 0 && f[0] != "T" {
 			t.Errorf("process %d of a frozen server is in state %s", pid, f[0])

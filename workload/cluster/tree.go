@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,18 +38,39 @@ func statFields(path string) []string {
 
 // Freeze stops every process of the server where it is, so that a server that waits for its turn takes nothing from the
 // one that is measured, and does its deferred work (checkpoints, vacuum) in its own time. The postmaster goes first, so
-// that no new process escapes. Where there is no /proc nothing is frozen.
-func (s *Server) Freeze() {
+// that no new process escapes. It waits until all have stopped, which takes as long as the disk write that one may be in,
+// and tells whether they have. Where there is no /proc nothing is frozen.
+func (s *Server) Freeze() bool {
 	if s.cmd == nil {
-		return
+		return false
 	}
 	pid := s.PID()
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d/stat", pid)); err != nil {
-		return
+		return false
 	}
-	_ = syscall.Kill(pid, syscall.SIGSTOP)
-	signalAll(tree(pid)[1:], syscall.SIGSTOP)
 	s.frozen = true
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	if !stopped([]int{pid}) {
+		return false
+	}
+	children := tree(pid)[1:]
+	signalAll(children, syscall.SIGSTOP)
+	return stopped(children)
+}
+
+// stopped waits for up to ten seconds until every process has stopped or ended.
+func stopped(pids []int) bool {
+	for range 1000 {
+		still := func(pid int) bool {
+			f := statFields(fmt.Sprintf("/proc/%d/stat", pid))
+			return len(f) > 0 && !strings.Contains("TtZX", f[0])
+		}
+		if !slices.ContainsFunc(pids, still) {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
 }
 
 // Thaw lets a frozen server go on.

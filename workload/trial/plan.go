@@ -37,7 +37,6 @@ const (
 	leastPairs   = 6 // verdict.MinPairs
 	leastMeasure = time.Second
 	mostMeasure  = 30 * time.Second
-	setup        = 3 * time.Second // two copies of a few hundred megabytes, two starts, the connections (measured: 1 to 3 s)
 )
 
 // MakePlan makes visits as long as every comparison allows, one second at least, and refuses a budget that does not hold
@@ -55,7 +54,7 @@ func MakePlan(r Request) (Plan, error) {
 			break
 		}
 	}
-	if need := p.Seconds(r, 1); need > left {
+	if need := p.Seconds(r, 1) - p.afterwards(r); need > left { // the recovery check comes last and can fall out
 		return p, fmt.Errorf("budget %s: %w: noise and %d pairs of %s for %d scenarios need %s", r.Budget.Truncate(time.Second), ErrPlan, p.Pairs, p.Measure, r.Scenarios,
 			(need + fixed + time.Second).Truncate(time.Second))
 	}
@@ -73,11 +72,19 @@ func (p *Plan) setTimes(measure time.Duration) {
 // Seconds is how long the noise, so many comparisons and the recovery check take, without loading.
 func (p Plan) Seconds(r Request, comparisons int) time.Duration {
 	visit := p.Warmup + p.Measure + overhead
-	s := setup
-	if !r.Copies {
-		s = time.Second
+	noise := r.setup() + p.FirstWarmup + time.Duration(NoiseVisits*r.Scenarios)*visit
+	one := r.setup() + 2*p.FirstWarmup + time.Duration(2*p.Pairs*r.Scenarios)*visit
+	return noise + time.Duration(comparisons)*one + p.afterwards(r)
+}
+
+// afterwards is the recovery check.
+func (p Plan) afterwards(r Request) time.Duration { return r.setup() + 2*p.Recovery }
+
+// setup comes before each comparison: two copies of a few hundred megabytes, two starts, the connections (measured: 1 to
+// 3 s), or the connections alone.
+func (r Request) setup() time.Duration {
+	if r.Copies {
+		return 3 * time.Second
 	}
-	noise := s + p.FirstWarmup + time.Duration(NoiseVisits*r.Scenarios)*visit
-	one := s + 2*p.FirstWarmup + time.Duration(2*p.Pairs*r.Scenarios)*visit
-	return noise + time.Duration(comparisons)*one + s + 2*p.Recovery
+	return time.Second
 }

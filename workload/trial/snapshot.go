@@ -106,7 +106,12 @@ func Take(ctx context.Context, s *cluster.Server, data *load.Data) (snap *Snapsh
 	if _, err := data.Conn().Exec(ctx, "CHECKPOINT"); err != nil {
 		return nil, fmt.Errorf("checkpoint before the snapshot: %w", err)
 	}
-	c, err := s.Snapshot(ctx)
+	var redo, insert string
+	err = data.Conn().QueryRow(ctx, "SELECT pg_walfile_name(redo_lsn), pg_walfile_name(pg_current_wal_insert_lsn()) FROM pg_control_checkpoint()").Scan(&redo, &insert)
+	if err != nil {
+		return nil, fmt.Errorf("reading the last checkpoint: %w", err)
+	}
+	c, err := s.Snapshot(ctx, redo, insert)
 	if err != nil {
 		return nil, err
 	}
