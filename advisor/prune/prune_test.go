@@ -204,6 +204,30 @@ func TestMasked(t *testing.T) {
 	}
 }
 
+// TestOneGroup: a patch of one group is judged by the comparison of the whole; nothing is measured twice.
+func TestOneGroup(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		effect float64
+		kept   []string
+		asked  []string
+	}{
+		{"harms", -.5, []string{}, []string{"noise", "patch"}},
+		{"helps", .3, []string{"random_page_cost"}, []string{"noise", "patch"}},
+	} {
+		v := &rundoc.Verification{Patch: patch[3:4], Scenarios: []string{"reads"}, Pairs: 6}
+		l := &lab{rng: rand.New(rand.NewPCG(3, 30)), effects: map[string]map[string]float64{"random_page_cost": both(tc.effect)}, noise: .004, pairs: 6}
+		asked := l.run(v, 100)
+		r := Judge(v)
+		if !slices.Equal(asked, tc.asked) || !slices.Equal(r.Kept, tc.kept) {
+			t.Errorf("%s: asked %v, kept %v; want %v, %v", tc.name, asked, r.Kept, tc.asked, tc.kept)
+		}
+		if len(r.Items) != 1 || len(r.Items[0].Scenarios) != 1 || math.Abs(math.Log(r.Items[0].Scenarios[0].Verified.Ratio)-tc.effect) > .05 {
+			t.Errorf("%s: items %+v", tc.name, r.Items)
+		}
+	}
+}
+
 // TestRejected: what is worse as a whole is not recommended, though there was no time to find the culprit.
 func TestRejected(t *testing.T) {
 	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6}

@@ -49,6 +49,12 @@ func follow(v *rundoc.Verification) *state {
 // take draws the conclusion from one comparison.
 func (s *state) take(c *rundoc.Comparison) {
 	s.done[[2]string{c.Step, c.Name}] = c
+	if c.Step == rundoc.StepPatch && c.Failed == "" {
+		if g, ok := s.oneGroup(); ok {
+			s.take(turned(*c, g, s.left))
+		}
+		return
+	}
 	if c.Step != rundoc.StepGroup && c.Step != rundoc.StepSetting {
 		return
 	}
@@ -67,6 +73,25 @@ func (s *state) take(c *rundoc.Comparison) {
 		s.again()
 	}
 	s.left = without(s.left, c.Removed)
+}
+
+// oneGroup is the group that the whole patch belongs to, if it does: then taking it back has been measured with the patch.
+func (s *state) oneGroup() (string, bool) {
+	if len(s.left) == 0 {
+		return "", false
+	}
+	g := s.byName[s.left[0]].Group
+	return g, slices.Contains(groups, g) && len(s.removable(g)) == len(s.left)
+}
+
+// turned is the comparison of a patch seen from the other side: with it against without it.
+func turned(c rundoc.Comparison, group string, names []string) *rundoc.Comparison {
+	out := rundoc.Comparison{Step: rundoc.StepGroup, Name: group, A: c.B, B: c.A, Removed: names}
+	for _, v := range c.Visits {
+		v.Side = map[string]string{"A": "B", "B": "A"}[v.Side]
+		out.Visits = append(out.Visits, v)
+	}
+	return &out
 }
 
 // masks is the gain from dropping what harms above which earlier comparisons are not trusted any more: beside something

@@ -35,6 +35,7 @@ type verifyOptions struct {
 	patch     string
 	budget    time.Duration
 	pairs     int
+	measure   time.Duration
 	scenarios []string
 	pool      int
 	seed      uint64
@@ -79,6 +80,7 @@ func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.patch, "patch", "", "the patch to measure, instead of the advice of the run")
 	fs.DurationVar(&o.budget, "budget", 10*time.Minute, "time for everything; how much is pruned depends on it")
 	fs.IntVar(&o.pairs, "pairs", 0, "pairs of visits for each comparison and scenario (default 6, the least that can show something)")
+	fs.DurationVar(&o.measure, "measure", 0, "measured time of one visit (default as the budget allows, at least 1s)")
 	fs.StringSliceVar(&o.scenarios, "scenario", nil, "workloads: built-in names or .yaml files (default those of the run, else read-heavy,write-heavy)")
 	fs.IntVar(&o.pool, "pool-size", 0, "connections of the load (default the run's recommended pool, else twice the CPUs)")
 	fs.Uint64Var(&o.seed, "seed", 0, "seed of order and keys (default by the clock; printed)")
@@ -98,6 +100,8 @@ func (o *verifyOptions) validate() error {
 		return usagef("--budget %s: want one second to seven days", o.budget)
 	case o.pairs < 0 || o.pairs > 0 && o.pairs < 6 || o.pairs > 200:
 		return usagef("--pairs %d: want 6 to 200; fewer cannot show a difference", o.pairs)
+	case o.measure < 0 || o.measure > 0 && o.measure < 100*time.Millisecond || o.measure > time.Hour:
+		return usagef("--measure %s: want 100ms to an hour", o.measure)
 	case o.pool < 0 || o.pool > 10_000:
 		return usagef("--pool-size %d: want 1 to 10000", o.pool)
 	}
@@ -208,7 +212,7 @@ func (o *verifyOptions) plan(a *app, doc *rundoc.Document, bin cluster.Binaries,
 			return nil, recipe, err
 		}
 	}
-	x.plan, err = trial.MakePlan(trial.Request{Budget: o.budget - time.Since(start), Bytes: recipe.Bytes, Scenarios: len(scenarios), Pairs: o.pairs,
+	x.plan, err = trial.MakePlan(trial.Request{Budget: o.budget - time.Since(start), Bytes: recipe.Bytes, Scenarios: len(scenarios), Pairs: o.pairs, Measure: o.measure,
 		Comparisons: prune.Steps(v), Copies: true})
 	if err != nil {
 		return nil, recipe, err

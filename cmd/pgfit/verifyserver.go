@@ -71,7 +71,8 @@ func (o *verifyOptions) planServer(x *verifier, v *rundoc.Verification, srv *ser
 	if v.DataBytes, err = load.ChooseSize(int64(o.dataSize), x.doc.Facts, o.budget); err != nil {
 		return err
 	}
-	x.plan, err = trial.MakePlan(trial.Request{Budget: o.budget - time.Since(start), Bytes: v.DataBytes, Scenarios: len(scenarios), Pairs: o.pairs, Comparisons: prune.Steps(v)})
+	x.plan, err = trial.MakePlan(trial.Request{Budget: o.budget - time.Since(start), Bytes: v.DataBytes, Scenarios: len(scenarios), Pairs: o.pairs,
+		Measure: o.measure, Comparisons: prune.Steps(v)})
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,9 @@ type Request struct {
 	Budget      time.Duration
 	Bytes       int64 // of data to be loaded; 0 when they are there
 	Scenarios   int
-	Pairs       int // 0: the least that carry a claim
-	Comparisons int // that would be made if there were time: the patch, its groups, what is left of it
+	Pairs       int           // 0: the least that carry a claim
+	Measure     time.Duration // the user's length of a visit; 0 lets the budget decide
+	Comparisons int           // that would be made if there were time: the patch, its groups, what is left of it
 	Copies      bool
 }
 
@@ -48,11 +49,14 @@ func MakePlan(r Request) (Plan, error) {
 	}
 	fixed := load.Time(r.Bytes)
 	left := r.Budget - fixed
-	for m := mostMeasure; m >= leastMeasure; m -= 100 * time.Millisecond {
+	for m := mostMeasure; r.Measure == 0 && m >= leastMeasure; m -= 100 * time.Millisecond {
 		p.setTimes(m)
 		if p.Seconds(r, r.Comparisons) <= left {
 			break
 		}
+	}
+	if r.Measure > 0 {
+		p.setTimes(r.Measure)
 	}
 	if need := p.Seconds(r, 1) - p.afterwards(r); need > left { // the recovery check comes last and can fall out
 		return p, fmt.Errorf("budget %s: %w: noise and %d pairs of %s for %d scenarios need %s", r.Budget.Truncate(time.Second), ErrPlan, p.Pairs, p.Measure, r.Scenarios,
@@ -65,6 +69,9 @@ func MakePlan(r Request) (Plan, error) {
 func (p *Plan) setTimes(measure time.Duration) {
 	p.Measure = measure.Truncate(100 * time.Millisecond)
 	p.Warmup = min(max(p.Measure/5, 300*time.Millisecond), 2*time.Second)
+	if p.Measure < leastMeasure { // the user's wish
+		p.Warmup = p.Measure / 2
+	}
 	p.FirstWarmup = min(max(p.Measure, time.Second), 10*time.Second)
 	p.Recovery = min(max(2*p.Measure, 2*time.Second), time.Minute)
 }
