@@ -110,6 +110,7 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 		return err
 	}
 	a.say("%s", report.PlanText(job.Doc, start))
+	a.warn(job.Doc)
 	a.say("%s", end)
 	if o.load.dryRun {
 		return nil

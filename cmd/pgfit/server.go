@@ -135,6 +135,13 @@ func (a *app) say(format string, args ...any) {
 	}
 }
 
+// warn says the doubts that the document has so far.
+func (a *app) warn(doc *rundoc.Document) {
+	for _, w := range doc.Warnings {
+		a.say("note       %s; %s", w.Text, w.Hint)
+	}
+}
+
 // consent shows what load will do to a server that pgfit did not start, and asks for it.
 func (a *app) consent(srv *server, doc *rundoc.Document, yes bool) error {
 	if srv.scratch != nil || yes {

@@ -249,6 +249,9 @@ func (o *verifyOptions) verification(doc *rundoc.Document) (*rundoc.Verification
 	if v.DataBytes == 0 {
 		v.DataBytes = doc.Plan.DataBytes
 	}
+	if !doc.Scratch {
+		v.Notes = append(v.Notes, "measured on this machine, on scratch servers with that server's settings and pgfit's data, not on "+doc.Target)
+	}
 	doc.Verification = nil // an earlier one must not prune what is measured anew
 	advice, err := advise.From(doc, o.advice.options())
 	if err != nil {

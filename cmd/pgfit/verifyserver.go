@@ -40,7 +40,7 @@ func (o *verifyOptions) onServer(ctx context.Context, a *app, args []string, sta
 	if err != nil {
 		return err
 	}
-	v.Mode = rundoc.ModeSession
+	v.Mode, v.Notes = rundoc.ModeSession, nil
 	prune.SessionOnly(v.Patch, doc.Facts.Server.Settings)
 	if !prune.Measurable(v) {
 		return usagef("nothing of this patch can be SET by a session; verify it on scratch servers: leave the target out")
