@@ -79,7 +79,7 @@ func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&o.patch, "patch", "", "the patch to measure, instead of the advice of the run")
 	fs.DurationVar(&o.budget, "budget", 10*time.Minute, "time for everything; how much is pruned depends on it")
-	fs.IntVar(&o.pairs, "pairs", 0, "pairs of visits for each comparison and scenario (default 6, the least that can show something)")
+	fs.IntVar(&o.pairs, "pairs", 0, "pairs of visits for each comparison and scenario (default as the budget allows, 6 to 12; fewer than 6 cannot show anything)")
 	fs.DurationVar(&o.measure, "measure", 0, "measured time of one visit (default as the budget allows, at least 1s)")
 	fs.StringSliceVar(&o.scenarios, "scenario", nil, "workloads: built-in names or .yaml files (default those of the run, else read-heavy,write-heavy)")
 	fs.IntVar(&o.pool, "pool-size", 0, "connections of the load (default the run's recommended pool, else twice the CPUs)")

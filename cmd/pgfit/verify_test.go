@@ -89,8 +89,19 @@ func TestInterruptVerify(t *testing.T) {
 	if err := os.WriteFile(file, []byte("random_page_cost = 1000\nwork_mem = 8MB\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, moment := range []string{"loading", "noise between visits", "will show, four times in five"} {
-		t.Run(moment, func(t *testing.T) {
+	verify := []string{"verify", "--patch", file, "--scenario", "read-only", "--pool-size", "2", "--measure", "300ms", "--budget", "9m", "--data-size", "16MB"}
+	main := []string{"run", "--scratch", "--scenario", "read-only", "--budget", "150s", "--pool-sizes", "1,2", "--rounds", "3", "--measure", "500ms", "--data-size", "16MB"}
+	for _, tc := range []struct {
+		name, moment string
+		args         []string
+		saved        bool
+	}{
+		{"loading", "loading", verify, false},
+		{"noise", "noise between visits", verify, false},
+		{"comparing", "will show, four times in five", verify, true},
+		{"the end of a run", "will show, four times in five", main, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
 			dir, err := os.MkdirTemp("/var/tmp", "pgfit-int-")
 			if err != nil {
 				t.Fatal(err)
@@ -100,9 +111,8 @@ func TestInterruptVerify(t *testing.T) {
 				t.Fatal(err)
 			}
 			out := filepath.Join(t.TempDir(), "out")
-			cmd := exec.Command(bin, "verify", "--patch", file, "--scenario", "read-only", "--pool-size", "2", "--measure", "300ms", "--budget", "5m",
-				"--data-size", "16MB", "--scratch-dir", dir, "--out", out)
-			stderr := &watchFor{text: moment, seen: make(chan struct{})}
+			cmd := exec.Command(bin, append(tc.args, "--scratch-dir", dir, "--out", out)...)
+			stderr := &watchFor{text: tc.moment, seen: make(chan struct{})}
 			cmd.Stderr = stderr
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -111,7 +121,7 @@ func TestInterruptVerify(t *testing.T) {
 			case <-stderr.seen:
 			case <-time.After(3 * time.Minute):
 				_ = cmd.Process.Kill()
-				t.Fatalf("never said %q:\n%s", moment, stderr)
+				t.Fatalf("never said %q:\n%s", tc.moment, stderr)
 			}
 			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 				t.Fatal(err)
@@ -126,8 +136,7 @@ func TestInterruptVerify(t *testing.T) {
 			if out, _ := exec.Command("pgrep", "-f", dir).Output(); len(out) > 0 {
 				t.Errorf("processes left: %s", out)
 			}
-			saved := savedPartial(t, out)
-			if moment == "will show, four times in five" && !saved {
+			if saved := savedPartial(t, out); tc.saved && !saved {
 				t.Error("what was measured is not saved")
 			}
 		})

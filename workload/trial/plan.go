@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -16,7 +17,7 @@ type Request struct {
 	Budget      time.Duration
 	Bytes       int64 // of data to be loaded; 0 when they are there
 	Scenarios   int
-	Pairs       int           // 0: the least that carry a claim
+	Pairs       int           // the user's; 0 lets the budget decide
 	Measure     time.Duration // the user's length of a visit; 0 lets the budget decide
 	Comparisons int           // that would be made if there were time: the patch, its groups, what is left of it
 	Copies      bool
@@ -34,29 +35,30 @@ type Plan struct {
 // NoiseVisits is how many visits to one server a scenario gets before anything is compared.
 const NoiseVisits = 4
 
-const (
-	leastPairs   = 6 // verdict.MinPairs
-	leastMeasure = time.Second
-	mostMeasure  = 30 * time.Second
-)
+// ladder are pairs and measured windows in the order in which they are worth their time. With six pairs all six have to
+// agree before anything may be claimed, so that eight show a change two thirds as large; after that visits have to be long
+// enough to hold what happens between two checkpoints.
+var ladder = []struct {
+	pairs   int
+	measure time.Duration
+}{
+	{6, time.Second}, {8, time.Second}, {8, 1500 * time.Millisecond}, {8, 2 * time.Second}, {10, 2 * time.Second}, {10, 3 * time.Second}, {12, 3 * time.Second},
+	{12, 5 * time.Second}, {12, 7 * time.Second}, {12, 10 * time.Second}, {12, 15 * time.Second}, {12, 20 * time.Second}, {12, 30 * time.Second},
+}
 
-// MakePlan makes visits as long as every comparison allows, one second at least, and refuses a budget that does not hold
-// the noise and one comparison.
+// MakePlan gives every comparison as many pairs, and visits as long, as the budget holds, six pairs of one second at least. It
+// refuses a budget that does not hold the noise and one comparison.
 func MakePlan(r Request) (Plan, error) {
-	p := Plan{Pairs: leastPairs}
-	if r.Pairs > 0 {
-		p.Pairs = r.Pairs
-	}
 	fixed := load.Time(r.Bytes)
 	left := r.Budget - fixed
-	for m := mostMeasure; r.Measure == 0 && m >= leastMeasure; m -= 100 * time.Millisecond {
-		p.setTimes(m)
-		if p.Seconds(r, r.Comparisons) <= left {
+	var p Plan
+	for i, step := range ladder {
+		next := Plan{Pairs: cmp.Or(r.Pairs, step.pairs)}
+		next.setTimes(cmp.Or(r.Measure, step.measure))
+		if i > 0 && next.Seconds(r, r.Comparisons) > left {
 			break
 		}
-	}
-	if r.Measure > 0 {
-		p.setTimes(r.Measure)
+		p = next
 	}
 	if need := p.Seconds(r, 1) - p.afterwards(r); need > left { // the recovery check comes last and can fall out
 		return p, fmt.Errorf("budget %s: %w: noise and %d pairs of %s for %d scenarios need %s", r.Budget.Truncate(time.Second), ErrPlan, p.Pairs, p.Measure, r.Scenarios,
@@ -67,9 +69,9 @@ func MakePlan(r Request) (Plan, error) {
 
 // setTimes derives everything from the measured window of one visit.
 func (p *Plan) setTimes(measure time.Duration) {
-	p.Measure = measure.Truncate(100 * time.Millisecond)
+	p.Measure = measure
 	p.Warmup = min(max(p.Measure/5, 300*time.Millisecond), 2*time.Second)
-	if p.Measure < leastMeasure { // the user's wish
+	if p.Measure < ladder[0].measure { // the user's wish
 		p.Warmup = p.Measure / 2
 	}
 	p.FirstWarmup = min(max(p.Measure, time.Second), 10*time.Second)
