@@ -41,7 +41,7 @@ type Runner struct {
 	Pairs       int
 	Warmup      time.Duration // of each visit, dropped
 	Measure     time.Duration
-	FirstWarmup time.Duration // of each side, once, over all scenarios
+	FirstWarmup time.Duration // of each side, once, over all scenarios; longer while it still gets faster
 	Seed        uint64        // of order and keys
 	Protocol    engine.Protocol
 	Driver      string
@@ -144,19 +144,41 @@ func (r *Runner) warm(ctx context.Context, seats []*seat, scenarios []scenario.S
 	for i := range seats {
 		focus(seats, i)
 		for _, sc := range scenarios {
-			res, err := seats[i].eng.Run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: r.FirstWarmup / time.Duration(len(scenarios)), Progress: r.Live})
-			switch {
-			case err != nil:
+			if err := r.warmOne(ctx, seats[i], sc, r.FirstWarmup/time.Duration(2*len(scenarios))); err != nil {
 				return fmt.Errorf("warming up %s: %w", sc.Name, err)
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case res.Storm != "":
-				return fmt.Errorf("warming up %s: %w: %s", sc.Name, ErrStorm, res.Storm)
 			}
 		}
 		if _, err := seats[i].settle(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// A side is warm when a stretch is not faster than the one before by more than a tenth. One whose data do not fit into its
+// memory goes on for up to so many stretches.
+const (
+	stillWarming = 1.1
+	mostWarming  = 20
+)
+
+func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, stretch time.Duration) error {
+	before := 0.0
+	for range mostWarming {
+		res, err := s.eng.Run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: stretch, Progress: r.Live})
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case res.Storm != "":
+			return fmt.Errorf("%w: %s", ErrStorm, res.Storm)
+		}
+		tps := float64(res.Transactions) / res.Elapsed.Seconds()
+		if before > 0 && tps < stillWarming*before {
+			return nil
+		}
+		before = tps
 	}
 	return nil
 }
