@@ -3,7 +3,9 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +36,13 @@ func VerifyPlan(v *rundoc.Verification, bytes int64, now time.Time) string {
 	}
 	if len(not) > 0 {
 		fmt.Fprintf(&b, "unverified %s\n", strings.Join(not, ", "))
+	}
+	if v.AgainstName != "" {
+		var set []string
+		for _, n := range slices.Sorted(maps.Keys(v.Against)) {
+			set = append(set, n+" = "+v.Against[n])
+		}
+		fmt.Fprintf(&b, "against    %s: %s\n", v.AgainstName, strings.Join(set, ", "))
 	}
 	where := "two scratch servers from one snapshot, taking turns"
 	if v.Mode == rundoc.ModeSession {
@@ -109,7 +118,11 @@ func (p *page) verified(r *prune.Result) {
 	if r == nil {
 		return
 	}
-	p.title("verified: the patch against the present settings, in pairs")
+	against := "the present settings"
+	if r.Against != "" {
+		against = r.Against
+	}
+	p.title("verified: the patch against " + against + ", in pairs")
 	if r.Failed != "" {
 		p.para("The patch could not be measured: %s", r.Failed)
 		return
@@ -181,6 +194,9 @@ func change(e advisor.Effect) string {
 
 // pieces lists the groups, and the single settings that were looked into, with what becomes of them.
 func (p *page) pieces(r *prune.Result) {
+	if r.Against != "" {
+		return
+	}
 	t := Table{Header: []string{"taken back ", "outcome ", "stays ", "scenario ", "with it, against without it "}}
 	for _, it := range r.Items {
 		name, stays := it.Name, "no"
@@ -252,6 +268,6 @@ func (p *page) noise(r *prune.Result) {
 	}
 	if r.Mode == rundoc.ModeScratch && len(r.Patch) > 0 {
 		p.para("\nThe checkpoint after each visit is counted into its time. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
-			"such as those of autovacuum, do not show in visits of seconds.", r.PoolSize)
+			"such as most of autovacuum's, do not show in visits of seconds.", r.PoolSize)
 	}
 }

@@ -84,9 +84,14 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 	a.Findings = append(a.Findings, a.Settings.Findings...)
 	a.verified(doc)
 	if o.CompareFormulas {
-		a.Formulas = formulas.Compare(formulas.From(doc.Facts, formulaWorkload(o.Workload)))
+		a.Formulas = Formulas(doc, o)
 	}
 	return a, nil
+}
+
+// Formulas is what the well-known tools would say for the machine of a run.
+func Formulas(doc *rundoc.Document, o Options) []formulas.Comparison {
+	return formulas.Compare(formulas.From(doc.Facts, formulaWorkload(o.Workload)))
 }
 
 // formulaWorkload is what the well-known tools are asked for when the user named nothing.

@@ -14,6 +14,7 @@ import (
 // Result is what a verification comes to. It is part of advice.json.
 type Result struct {
 	Mode      string                `json:"mode"`
+	Against   string                `json:"against,omitempty"` // what the patch was compared with, "" for the present settings
 	PoolSize  int                   `json:"pool_size"`
 	Noise     []Noise               `json:"noise"`
 	Patch     []Gain                `json:"patch"`             // all of it against the present settings
@@ -99,7 +100,11 @@ func Judge(v *rundoc.Verification) *Result {
 			r.Dropped = append(r.Dropped, p.Name)
 		}
 	}
+	r.Against = v.AgainstName
 	for _, g := range s.allGroups() {
+		if v.Against != nil { // nothing was taken back
+			break
+		}
 		r.Items = append(r.Items, s.items(g, final)...)
 	}
 	return r
@@ -125,6 +130,9 @@ func (s *state) final() []string {
 
 // rejected tells whether what is left of the patch is worse under some scenario and better under none.
 func (s *state) rejected() bool {
+	if s.v.Against != nil { // worse than something else is not worse than the present
+		return false
+	}
 	gains := s.gains(rundoc.StepPruned)
 	if gains == nil {
 		gains = s.gains(rundoc.StepPatch)
@@ -261,6 +269,11 @@ func (s *state) items(g string, final []string) []Item {
 	}
 	if c != nil && len(needed) > 0 {
 		it.Why = "kept without measurement: " + strings.Join(needed, "; ")
+	}
+	if c != nil && (it.Outcome == NoDifference || it.Outcome == NotMeasured) {
+		if stay, why := s.blind(*c); len(stay) > 0 {
+			it.Why = strings.Join(stay, ", ") + " stay: " + why
+		}
 	}
 	if c != nil && c.Failed != "" {
 		it.Why = c.Failed

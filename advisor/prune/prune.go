@@ -41,8 +41,12 @@ func Next(v *rundoc.Verification, last bool) (rundoc.Comparison, bool) {
 	case !s.has(rundoc.StepNoise, ""):
 		return s.compare(rundoc.StepNoise, "", nil, nil), true
 	case !s.has(rundoc.StepPatch, ""):
-		return s.compare(rundoc.StepPatch, "", nil, s.left), true
-	case s.failed(rundoc.StepPatch):
+		c := s.compare(rundoc.StepPatch, "", nil, s.left)
+		if v.Against != nil {
+			c.A = v.Against
+		}
+		return c, true
+	case s.failed(rundoc.StepPatch), v.Against != nil:
 		return rundoc.Comparison{}, false
 	}
 	if c, ok := s.takeBack(); ok && !last {
@@ -156,6 +160,9 @@ func Measurable(v *rundoc.Verification) bool { return len(follow(v).measurable()
 // patch, each of its groups, and what is left.
 func Steps(v *rundoc.Verification) int {
 	s, n := follow(v), 2
+	if v.Against != nil {
+		return 1
+	}
 	for _, g := range groups {
 		if len(s.removable(g)) > 0 {
 			n++

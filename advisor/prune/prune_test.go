@@ -23,6 +23,8 @@ type lab struct {
 	effects map[string]map[string]float64 // setting -> scenario -> ln effect
 	noise   float64
 	pairs   int
+
+	checkpoints int64 // in every visit
 }
 
 func (l *lab) measure(v *rundoc.Verification, c rundoc.Comparison) rundoc.Comparison {
@@ -37,7 +39,8 @@ func (l *lab) measure(v *rundoc.Verification, c rundoc.Comparison) rundoc.Compar
 		for _, sc := range v.Scenarios {
 			for i, set := range []map[string]string{c.A, c.B} {
 				side, tps := string("AB"[i]), speed(set, sc)
-				c.Visits = append(c.Visits, rundoc.TrialVisit{Scenario: sc, Side: side, Pair: pair, Seconds: 1, Transactions: int64(tps), TPS: tps, P99: 1 / tps, CPUSeconds: 1, WALBytes: 100})
+				c.Visits = append(c.Visits, rundoc.TrialVisit{Scenario: sc, Side: side, Pair: pair, Seconds: 1, Transactions: int64(tps), TPS: tps, P99: 1 / tps, CPUSeconds: 1, WALBytes: 100,
+					Checkpoints: l.checkpoints})
 			}
 		}
 	}
@@ -91,7 +94,7 @@ func TestPrune(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := &rundoc.Verification{Mode: rundoc.ModeScratch, Patch: patch, Scenarios: []string{"reads", "writes"}, Pairs: 6}
-			l := &lab{rng: rand.New(rand.NewPCG(3, 1)), effects: tc.effects, noise: .004, pairs: 6}
+			l := &lab{rng: rand.New(rand.NewPCG(3, 1)), effects: tc.effects, noise: .004, pairs: 6, checkpoints: 1}
 			asked := l.run(v, 100)
 			r := Judge(v)
 			if !sameSet(r.Kept, tc.kept) || !sameSet(r.Dropped, tc.dropped) {
@@ -127,7 +130,7 @@ func sameSet(a, b []string) bool {
 // TestPartsApart: what a reload brings is measured apart from what the restart adds.
 func TestPartsApart(t *testing.T) {
 	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads", "writes"}, Pairs: 6}
-	l := &lab{rng: rand.New(rand.NewPCG(3, 10)), effects: map[string]map[string]float64{"shared_buffers": both(.2), "max_wal_size": both(.1)}, noise: .004, pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 10)), effects: map[string]map[string]float64{"shared_buffers": both(.2), "max_wal_size": both(.1)}, noise: .004, pairs: 6, checkpoints: 1}
 	l.run(v, 100)
 	r := Judge(v)
 	if len(r.Reload) != 2 || math.Abs(math.Log(r.Reload[0].Verified.Ratio)-.1) > .02 {
@@ -163,7 +166,7 @@ func TestSmallPiecesTogether(t *testing.T) {
 // no time for its culprit; the pruned patch is measured in any case.
 func TestOutOfTime(t *testing.T) {
 	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads", "writes"}, Pairs: 6}
-	l := &lab{rng: rand.New(rand.NewPCG(3, 11)), effects: map[string]map[string]float64{"work_mem": both(-.3)}, noise: .004, pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 11)), effects: map[string]map[string]float64{"work_mem": both(-.3)}, noise: .004, pairs: 6, checkpoints: 1}
 	asked := l.run(v, 3)
 	if want := []string{"noise", "patch", "group memory", "pruned"}; !slices.Equal(asked, want) {
 		t.Fatalf("asked %v, want %v", asked, want)
@@ -185,7 +188,7 @@ func TestOutOfTime(t *testing.T) {
 // TestMasked: what seemed to make no difference beside a very slow setting is measured again once that is gone.
 func TestMasked(t *testing.T) {
 	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6}
-	l := &lab{rng: rand.New(rand.NewPCG(3, 22)), noise: .004, pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 22)), noise: .004, pairs: 6, checkpoints: 1}
 	l.effects = map[string]map[string]float64{"random_page_cost": both(-3)}
 	for len(v.Comparisons) < 5 { // noise, patch, memory, WAL, planner: shared_buffers does not show beside it
 		c, ok := Next(v, false)
@@ -216,7 +219,7 @@ func TestOneGroup(t *testing.T) {
 		{"helps", .3, []string{"random_page_cost"}, []string{"noise", "patch"}},
 	} {
 		v := &rundoc.Verification{Patch: patch[3:4], Scenarios: []string{"reads"}, Pairs: 6}
-		l := &lab{rng: rand.New(rand.NewPCG(3, 30)), effects: map[string]map[string]float64{"random_page_cost": both(tc.effect)}, noise: .004, pairs: 6}
+		l := &lab{rng: rand.New(rand.NewPCG(3, 30)), effects: map[string]map[string]float64{"random_page_cost": both(tc.effect)}, noise: .004, pairs: 6, checkpoints: 1}
 		asked := l.run(v, 100)
 		r := Judge(v)
 		if !slices.Equal(asked, tc.asked) || !slices.Equal(r.Kept, tc.kept) {
@@ -228,10 +231,42 @@ func TestOneGroup(t *testing.T) {
 	}
 }
 
+// TestBlind: settings that space checkpoints stay when no visit had one; what else is in their group goes. Those of
+// autovacuum stay when it did not run.
+func TestBlind(t *testing.T) {
+	p := append(slices.Clone(patch), setting("wal_compression", "WAL and checkpoint", "reload"), setting("autovacuum_naptime", "autovacuum", "reload"))
+	v := &rundoc.Verification{Patch: p, Scenarios: []string{"reads"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 31)), noise: .004, pairs: 6}
+	l.run(v, 100)
+	r := Judge(v)
+	if want := []string{"max_wal_size", "autovacuum_naptime", "log_lock_waits"}; !sameSet(r.Kept, want) {
+		t.Errorf("kept %v, want %v", r.Kept, want)
+	}
+	for _, it := range r.Items {
+		if it.Name == "WAL and checkpoint" && (it.Outcome != NoDifference || !strings.HasPrefix(it.Why, "max_wal_size stay: no visit was long enough")) ||
+			it.Name == "autovacuum" && (it.Outcome != NotMeasured || !strings.Contains(it.Why, "hardly ran")) {
+			t.Errorf("%+v", it)
+		}
+	}
+}
+
+// TestAgainst: with other settings in the place of the present ones the patch is compared, and nothing is pruned.
+func TestAgainst(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Against: map[string]string{"jit": "off"}, AgainstName: "theirs"}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 32)), effects: map[string]map[string]float64{"jit": both(.2)}, noise: .004, pairs: 6}
+	if asked := l.run(v, 100); !slices.Equal(asked, []string{"noise", "patch"}) {
+		t.Errorf("asked %v", asked)
+	}
+	r := Judge(v)
+	if r.Against != "theirs" || r.Patch[0].Kind != verdict.Worse || len(r.Dropped) != 0 || r.Rejected {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestRejected: what is worse as a whole is not recommended, though there was no time to find the culprit.
 func TestRejected(t *testing.T) {
 	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6}
-	l := &lab{rng: rand.New(rand.NewPCG(3, 21)), effects: map[string]map[string]float64{"random_page_cost": both(-2)}, noise: .004, pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 21)), effects: map[string]map[string]float64{"random_page_cost": both(-2)}, noise: .004, pairs: 6, checkpoints: 1}
 	l.run(v, 3)
 	r := Judge(v)
 	if !r.Rejected || !slices.Equal(r.Kept, []string{"log_lock_waits"}) {
@@ -247,7 +282,7 @@ func TestNeededStays(t *testing.T) {
 	needed := slices.Clone(patch)
 	needed[1].Needed = "keeps the worst case within the memory"
 	v := &rundoc.Verification{Patch: needed, Scenarios: []string{"reads"}, Pairs: 6}
-	l := &lab{rng: rand.New(rand.NewPCG(3, 12)), noise: .004, pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 12)), noise: .004, pairs: 6, checkpoints: 1}
 	l.run(v, 100)
 	if r := Judge(v); !slices.Contains(r.Kept, "work_mem") || slices.Contains(r.Kept, "shared_buffers") {
 		t.Errorf("kept %v", r.Kept)

@@ -49,7 +49,7 @@ func follow(v *rundoc.Verification) *state {
 // take draws the conclusion from one comparison.
 func (s *state) take(c *rundoc.Comparison) {
 	s.done[[2]string{c.Step, c.Name}] = c
-	if c.Step == rundoc.StepPatch && c.Failed == "" {
+	if c.Step == rundoc.StepPatch && c.Failed == "" && s.v.Against == nil {
 		if g, ok := s.oneGroup(); ok {
 			s.take(turned(*c, g, s.left))
 		}
@@ -59,6 +59,12 @@ func (s *state) take(c *rundoc.Comparison) {
 		return
 	}
 	o := outcome(s.v.Scenarios, *c)
+	var stay []string
+	if o == NoDifference {
+		if stay, _ = s.blind(*c); len(stay) == len(c.Removed) {
+			o = NotMeasured
+		}
+	}
 	drop := o == NoDifference || o == Harms
 	if c.Step == rundoc.StepGroup {
 		s.tried[c.Name], s.groupOutcome[c.Name] = c.Removed, o
@@ -72,7 +78,42 @@ func (s *state) take(c *rundoc.Comparison) {
 	if o == Harms && s.masked(*c) {
 		s.again()
 	}
-	s.left = without(s.left, c.Removed)
+	s.left = without(s.left, without(c.Removed, stay))
+}
+
+// spacing are the settings that say how far checkpoints lie apart.
+var spacing = []string{"max_wal_size", "min_wal_size", "checkpoint_timeout", "checkpoint_completion_target"}
+
+// blind names the settings whose effect the visits of a comparison could not show, and why: those that space checkpoints
+// when hardly a visit was long enough for one, and those of autovacuum when it did not run.
+func (s *state) blind(c rundoc.Comparison) (names []string, why string) {
+	checkpoints := busy(c, func(v rundoc.TrialVisit) bool { return v.Checkpoints > 0 })
+	vacuums := busy(c, func(v rundoc.TrialVisit) bool { return v.Autovacuums > 0 })
+	for _, n := range c.Removed {
+		switch {
+		case slices.Contains(spacing, n) && !checkpoints:
+			names, why = append(names, n), "no visit was long enough for the server to begin a checkpoint by itself, so that their effect could not show"
+		case s.byName[n].Group == "autovacuum" && !vacuums:
+			names, why = append(names, n), "autovacuum hardly ran in the visits, so that their effect could not show"
+		}
+	}
+	return names, why
+}
+
+// busy tells whether something happened in at least half of the visits of either side.
+func busy(c rundoc.Comparison, happened func(rundoc.TrialVisit) bool) bool {
+	var all, with [2]int
+	for _, v := range c.Visits {
+		i := 0
+		if v.Side == "B" {
+			i = 1
+		}
+		all[i]++
+		if happened(v) {
+			with[i]++
+		}
+	}
+	return all[0] > 0 && 2*with[0] >= all[0] || all[1] > 0 && 2*with[1] >= all[1]
 }
 
 // oneGroup is the group that the whole patch belongs to, if it does: then taking it back has been measured with the patch.

@@ -58,7 +58,7 @@ func (x *verifier) run(ctx context.Context) error {
 		}
 		x.told(c)
 	}
-	if x.snap != nil && prune.Judge(v).Failed == "" {
+	if x.snap != nil && v.Against == nil && prune.Judge(v).Failed == "" {
 		return x.partial(x.crash(ctx))
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 
 	"pgfit/advisor/advise"
 	"pgfit/advisor/budget"
+	"pgfit/advisor/formulas"
 	"pgfit/advisor/prune"
 	"pgfit/report"
 	"pgfit/report/files"
@@ -33,6 +34,7 @@ type verifyOptions struct {
 	host      hostFlags
 	advice    adviceFlags
 	patch     string
+	against   string
 	budget    time.Duration
 	pairs     int
 	measure   time.Duration
@@ -59,6 +61,7 @@ With the URL of a server of yours nothing on it is changed or restarted: setting
 pgfit's own connections, and the others are said to be unverified.`,
 		Example: `  pgfit verify                                      the advice in pgfit-out, 10 minutes
   pgfit verify results --budget 1h --pairs 10       finer differences
+  pgfit verify results --against le0pard/pgtune     pgfit's advice against that of another tool
   pgfit verify --patch mine.conf --scenario tpcb    a patch of your own
   pgfit verify --patch mine.conf --scratch-memory 2GB --scratch-cpus 1 --data-size 4GB
                                                     in the shape of a small container
@@ -78,6 +81,7 @@ pgfit's own connections, and the others are said to be unverified.`,
 func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&o.patch, "patch", "", "the patch to measure, instead of the advice of the run")
+	fs.StringVar(&o.against, "against", "", "compare with these settings instead of the present ones: a file, or one of --compare-formulas such as le0pard/pgtune")
 	fs.DurationVar(&o.budget, "budget", 10*time.Minute, "time for everything; how much is pruned depends on it")
 	fs.IntVar(&o.pairs, "pairs", 0, "pairs of visits for each comparison and scenario (default as the budget allows, 6 to 12; fewer than 6 cannot show anything)")
 	fs.DurationVar(&o.measure, "measure", 0, "measured time of one visit (default as the budget allows, at least 1s)")
@@ -264,6 +268,9 @@ func (o *verifyOptions) verification(doc *rundoc.Document) (*rundoc.Verification
 	} else {
 		v.File = filepath.Base(o.patch)
 	}
+	if err := o.readAgainst(doc, v); err != nil {
+		return nil, err
+	}
 	if len(v.Patch) == 0 {
 		return nil, usagef("there is nothing to verify: the patch changes no setting")
 	}
@@ -298,6 +305,48 @@ func checkPool(doc *rundoc.Document, v *rundoc.Verification) error {
 		if room := free(facts); room < v.PoolSize {
 			return usagef("--pool-size %d: the server has %d connections for a load", v.PoolSize, room)
 		}
+	}
+	return nil
+}
+
+// readAgainst reads what --against names: a file, or a well-known formula. Such formulas write settings that the server
+// does not know, or that weaken it; those are left out, as on a server of its version nobody could use them.
+func (o *verifyOptions) readAgainst(doc *rundoc.Document, v *rundoc.Verification) error {
+	if o.against == "" {
+		return nil
+	}
+	values := map[string]string{}
+	known := advise.Formulas(doc, o.advice.options())
+	i := slices.IndexFunc(known, func(c formulas.Comparison) bool { return c.Name == o.against })
+	if i >= 0 {
+		values = known[i].Values
+	} else {
+		text, err := os.ReadFile(o.against)
+		if err != nil {
+			return usagef("--against: %w", err)
+		}
+		if values, err = trial.ReadPatch(o.against, string(text)); err != nil {
+			return usagef("--against %w", err)
+		}
+	}
+	settings := doc.Facts.Server.Settings
+	v.Against, v.AgainstName = map[string]string{}, filepath.Base(o.against)
+	for name, value := range values {
+		one, err := prune.FromValues(map[string]string{name: value}, settings)
+		switch {
+		case err != nil && i < 0:
+			return usagef("--against %s: %w", o.against, err)
+		case err != nil:
+			v.Notes = append(v.Notes, fmt.Sprintf("left out of %s: %v", o.against, err))
+		case len(prune.Unsafe(one, settings)) > 0:
+			v.Notes = append(v.Notes, fmt.Sprintf("left out of %s: %s = %s lowers the safety of the data", o.against, name, value))
+		default:
+			v.Against[name] = value
+		}
+	}
+	slices.Sort(v.Notes)
+	if i >= 0 {
+		v.AgainstName = o.against
 	}
 	return nil
 }

@@ -3,22 +3,26 @@ package rundoc
 // Verification is a patch measured against the present settings in interleaved pairs of visits.
 type Verification struct {
 	// Mode is scratch (two servers from one snapshot) or session (SET on pgfit's own connections to one server).
-	Mode           string         `json:"mode"`
-	File           string         `json:"patch_file,omitempty"` // where the patch came from; "" is the advice of this run
-	Patch          []PatchSetting `json:"patch"`
-	Scenarios      []string       `json:"scenarios"`
-	PoolSize       int            `json:"pool_size"`
-	Pairs          int            `json:"pairs"` // planned, of each comparison and scenario
-	WarmupSeconds  float64        `json:"warmup_seconds"`
-	MeasureSeconds float64        `json:"measure_seconds"`
-	Seed           uint64         `json:"seed"`
-	DataBytes      int64          `json:"data_bytes"`
-	BudgetSeconds  float64        `json:"budget_seconds"`
-	Comparisons    []Comparison   `json:"comparisons"`
-	Recovery       *RecoveryCheck `json:"recovery,omitempty"`
-	Partial        string         `json:"partial,omitempty"` // why it stopped early
-	OutOfTime      bool           `json:"out_of_time,omitempty"`
-	Notes          []string       `json:"notes,omitempty"`
+	Mode  string         `json:"mode"`
+	File  string         `json:"patch_file,omitempty"` // where the patch came from; "" is the advice of this run
+	Patch []PatchSetting `json:"patch"`
+	// Against are settings that take the place of the present ones on side A, and AgainstName where they came from: then the
+	// patch is compared and not pruned.
+	Against        map[string]string `json:"against,omitempty"`
+	AgainstName    string            `json:"against_name,omitempty"`
+	Scenarios      []string          `json:"scenarios"`
+	PoolSize       int               `json:"pool_size"`
+	Pairs          int               `json:"pairs"` // planned, of each comparison and scenario
+	WarmupSeconds  float64           `json:"warmup_seconds"`
+	MeasureSeconds float64           `json:"measure_seconds"`
+	Seed           uint64            `json:"seed"`
+	DataBytes      int64             `json:"data_bytes"`
+	BudgetSeconds  float64           `json:"budget_seconds"`
+	Comparisons    []Comparison      `json:"comparisons"`
+	Recovery       *RecoveryCheck    `json:"recovery,omitempty"`
+	Partial        string            `json:"partial,omitempty"` // why it stopped early
+	OutOfTime      bool              `json:"out_of_time,omitempty"`
+	Notes          []string          `json:"notes,omitempty"`
 }
 
 // The modes of a verification.
@@ -75,6 +79,7 @@ type TrialVisit struct {
 	// caused; the window's part of that is taken by time.
 	CheckpointSeconds float64 `json:"checkpoint_seconds"`
 	Checkpoints       int64   `json:"checkpoints"` // begun by the server itself, warm-up included
+	Autovacuums       int64   `json:"autovacuums"` // tables that autovacuum finished, warm-up included
 	TPS               float64 `json:"tps"`         // Transactions / (Seconds + CheckpointSeconds)
 	P99               float64 `json:"p99_seconds"` // of the service time of all operations
 	CPUSeconds        float64 `json:"cpu_seconds"` // of the server; -1 unknown

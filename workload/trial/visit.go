@@ -48,6 +48,7 @@ func (r *Runner) visit(ctx context.Context, seats []*seat, side int, sc scenario
 	v.TPS = float64(v.Transactions) / (v.Seconds + v.CheckpointSeconds)
 	delta := observe.Delta(before, after)
 	v.Checkpoints = max(0, delta.CheckpointsTimed) + max(0, delta.CheckpointsReq)
+	v.Autovacuums = max(0, delta.Autovacuums)
 	v.WALBytes = int64(float64(max(0, delta.WALBytes)) * part)
 	if s.server != nil && cpuBefore >= 0 {
 		if used, ok := s.server.CPU(); ok { // the checkpoint's own included
