@@ -186,7 +186,8 @@ func Noises(v *rundoc.Verification) []Noise {
 			}
 		}
 		if sd := verdict.PairSD(y); !math.IsNaN(sd) {
-			out = append(out, Noise{Scenario: sc, PairSD: sd, Detectable: verdict.Detectable(sd, max(v.Pairs, verdict.MinPairs))})
+			cautious := verdict.Cautious(sd, len(y)-1)
+			out = append(out, Noise{Scenario: sc, PairSD: sd, Detectable: verdict.Detectable(cautious, max(v.Pairs, verdict.MinPairs))})
 		}
 	}
 	return out

@@ -175,3 +175,14 @@ func TestPairSD(t *testing.T) {
 		t.Error("one visit shows a spread")
 	}
 }
+
+// TestCautious: the 20 % quantile of chi-squared with 3 degrees of freedom is 1.005 (tables), so three differences count
+// 1.728 times.
+func TestCautious(t *testing.T) {
+	if got := Cautious(1, 3); math.Abs(got-1.728) > .001 {
+		t.Errorf("Cautious(1, 3) = %v", got)
+	}
+	if got := Cautious(1, 100); got < 1 || got > 1.1 {
+		t.Errorf("Cautious(1, 100) = %v", got)
+	}
+}
