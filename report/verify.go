@@ -71,6 +71,9 @@ func StepText(c rundoc.Comparison) string {
 	case rundoc.StepNoise:
 		return "noise between visits to one server"
 	case rundoc.StepPatch:
+		if len(c.A) > 0 {
+			return "the patch against the other settings"
+		}
 		return "the patch against the present settings"
 	case rundoc.StepReload:
 		return "what needs no restart"

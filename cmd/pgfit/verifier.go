@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"pgfit/advisor/prune"
@@ -89,6 +90,9 @@ func (x *verifier) measure(ctx context.Context, c *rundoc.Comparison, stream uin
 		return fmt.Errorf("starting a server with the present settings: %w", err)
 	}
 	defer func() { err = errors.Join(err, trial.Stop(ctx, first)) }()
+	if why := first.Unshaped(); why != "" && !slices.Contains(x.doc.Verification.Notes, why) {
+		x.doc.Verification.Notes = append(x.doc.Verification.Notes, why)
+	}
 	a := trial.Side{Config: first.Config(), Server: first}
 	if c.Step == rundoc.StepNoise {
 		return x.visits(ctx, c, a, a, stream, begun)

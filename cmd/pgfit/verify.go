@@ -315,7 +315,7 @@ func (o *verifyOptions) readAgainst(doc *rundoc.Document, v *rundoc.Verification
 	if o.against == "" {
 		return nil
 	}
-	values := map[string]string{}
+	var values map[string]string
 	known := advise.Formulas(doc, o.advice.options())
 	i := slices.IndexFunc(known, func(c formulas.Comparison) bool { return c.Name == o.against })
 	if i >= 0 {
