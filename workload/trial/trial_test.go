@@ -84,7 +84,7 @@ func (s *Snapshot) side(t *testing.T, settings map[string]string) Side {
 
 func runner(t *testing.T, snap *Snapshot, names ...string) *Runner {
 	t.Helper()
-	r := &Runner{Vars: snap.Vars, Pool: 2, Pairs: 6, Warmup: 50 * time.Millisecond, Measure: 150 * time.Millisecond, FirstWarmup: 300 * time.Millisecond, Seed: 3, MaxTries: 3}
+	r := &Runner{Vars: snap.Vars, Pool: 2, Pairs: 6, Warmup: 30 * time.Millisecond, Measure: 100 * time.Millisecond, FirstWarmup: 300 * time.Millisecond, Seed: 3, MaxTries: 3}
 	for _, n := range names {
 		sc, _ := shop(t, n)
 		r.Scenarios = append(r.Scenarios, sc)
@@ -118,18 +118,17 @@ func TestTrials(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
 	snap := snapshot(t)
-	t.Run("harm and its reverse", func(t *testing.T) { harmAndItsReverse(t, snap) })
-	t.Run("writes are charged", func(t *testing.T) { writesAreCharged(t, snap) })
-	t.Run("session", func(t *testing.T) { session(t, snap) })
-	t.Run("cancel", func(t *testing.T) { cancelled(t, snap) })
-	t.Run("deadline", func(t *testing.T) { deadline(t, snap) })
+	good, bad := snap.side(t, nil), snap.side(t, map[string]string{"random_page_cost": "1000"})
+	t.Run("harm and its reverse", func(t *testing.T) { harmAndItsReverse(t, runner(t, snap, "read-only"), good, bad) })
+	t.Run("session", func(t *testing.T) { session(t, runner(t, snap, "read-only"), good) })
+	t.Run("cancel", func(t *testing.T) { cancelled(t, runner(t, snap, "read-only"), good, bad) })
+	t.Run("deadline", func(t *testing.T) { deadline(t, runner(t, snap, "read-only"), good, bad) })
+	t.Run("writes are charged", func(t *testing.T) { writesAreCharged(t, runner(t, snap, "write-heavy"), good) })
 }
 
 // harmAndItsReverse: random_page_cost = 1000 makes the server read whole tables where it used an index. As B it is far
 // behind in every pair, as A far ahead in none: the effect is many times any noise.
-func harmAndItsReverse(t *testing.T, snap *Snapshot) {
-	r := runner(t, snap, "read-only")
-	good, bad := snap.side(t, nil), snap.side(t, map[string]string{"random_page_cost": "1000"})
+func harmAndItsReverse(t *testing.T, r *Runner, good, bad Side) {
 	for _, tc := range []struct {
 		name string
 		a, b Side
@@ -144,7 +143,7 @@ func harmAndItsReverse(t *testing.T, snap *Snapshot) {
 			t.Errorf("%s: B is ahead in %d of %d pairs, e^%.2f times as fast", tc.name, ahead, pairs, mean)
 		}
 		for i, v := range visits {
-			if v.Order != i || v.P99 <= 0 || v.CPUSeconds < 0 || v.Seconds < .1 {
+			if v.Order != i || v.P99 <= 0 || v.CPUSeconds < 0 || v.Seconds < .05 {
 				t.Errorf("visit %d: %+v", i, v)
 			}
 		}
@@ -153,10 +152,8 @@ func harmAndItsReverse(t *testing.T, snap *Snapshot) {
 
 // writesAreCharged: a visit that writes has WAL, and a checkpoint after it whose time lowers its throughput; the data
 // survive a crash, with the same checksums, and a difference in them would be named.
-func writesAreCharged(t *testing.T, snap *Snapshot) {
+func writesAreCharged(t *testing.T, r *Runner, side Side) {
 	ctx := context.Background()
-	r := runner(t, snap, "write-heavy")
-	side := snap.side(t, nil)
 	visits, err := r.Alone(ctx, side, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -180,9 +177,7 @@ func writesAreCharged(t *testing.T, snap *Snapshot) {
 }
 
 // session: on one server the two sides differ by what their sessions SET, and nothing else on it changes.
-func session(t *testing.T, snap *Snapshot) {
-	r := runner(t, snap, "read-only")
-	srv := snap.side(t, nil)
+func session(t *testing.T, r *Runner, srv Side) {
 	a, b := Side{Config: srv.Config}, Side{Config: srv.Config, Set: map[string]string{"random_page_cost": "1000"}}
 	visits, err := r.Compare(context.Background(), a, b, nil, 1, time.Time{})
 	if err != nil {
@@ -199,8 +194,7 @@ func session(t *testing.T, snap *Snapshot) {
 }
 
 // cancelled: a cancelled comparison ends soon, keeps the visits that were finished, and leaves its servers stoppable.
-func cancelled(t *testing.T, snap *Snapshot) {
-	r := runner(t, snap, "read-only")
+func cancelled(t *testing.T, r *Runner, good, bad Side) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var once sync.Once
@@ -209,16 +203,15 @@ func cancelled(t *testing.T, snap *Snapshot) {
 			once.Do(cancel)
 		}
 	}
-	visits, err := r.Compare(ctx, snap.side(t, nil), snap.side(t, nil), nil, 1, time.Time{})
+	visits, err := r.Compare(ctx, good, bad, nil, 1, time.Time{})
 	if !errors.Is(err, context.Canceled) || len(visits) != 3 {
 		t.Errorf("%d visits, %v", len(visits), err)
 	}
 }
 
 // deadline: without time for a second pair there is one, and no error.
-func deadline(t *testing.T, snap *Snapshot) {
-	r := runner(t, snap, "read-only")
-	visits, err := r.Compare(context.Background(), snap.side(t, nil), snap.side(t, nil), nil, 1, time.Now())
+func deadline(t *testing.T, r *Runner, good, bad Side) {
+	visits, err := r.Compare(context.Background(), good, bad, nil, 1, time.Now())
 	if err != nil || len(visits) != 2 {
 		t.Errorf("%d visits, %v; want the two of one pair", len(visits), err)
 	}
