@@ -120,6 +120,9 @@ func (o *verifyOptions) run(ctx context.Context, a *app, args []string) error {
 	if len(args) > 0 && (strings.Contains(args[0], "=") || strings.Contains(args[0], "://")) {
 		return o.onServer(ctx, a, args, start)
 	}
+	if err := o.early(); err != nil {
+		return err
+	}
 	doc, bin, err := o.document(ctx, a, args)
 	if err != nil {
 		return err
@@ -145,6 +148,32 @@ func (o *verifyOptions) run(ctx context.Context, a *app, args []string) error {
 	err = x.run(ctx)
 	err = errors.Join(err, x.snap.Remove(ctx))
 	return errors.Join(err, o.finish(a, doc))
+}
+
+// early refuses what can be refused without a server's settings.
+func (o *verifyOptions) early() error {
+	if o.patch != "" {
+		if _, err := readValues("--patch", o.patch); err != nil {
+			return err
+		}
+	}
+	if o.dataSize == 0 {
+		return nil
+	}
+	return trial.CheckRoom(o.target.scratchDir, int64(o.dataSize), 0)
+}
+
+// readValues reads the settings of a file that a flag names.
+func readValues(flag, file string) (map[string]string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, usagef("%s: %w", flag, err)
+	}
+	values, err := trial.ReadPatch(file, string(text))
+	if err != nil {
+		return nil, usagef("%s %w", flag, err)
+	}
+	return values, nil
 }
 
 // document is the run whose advice is verified; with a patch alone, the facts of a scratch server with stock settings.
@@ -321,12 +350,9 @@ func (o *verifyOptions) readAgainst(doc *rundoc.Document, v *rundoc.Verification
 	if i >= 0 {
 		values = known[i].Values
 	} else {
-		text, err := os.ReadFile(o.against)
-		if err != nil {
-			return usagef("--against: %w", err)
-		}
-		if values, err = trial.ReadPatch(o.against, string(text)); err != nil {
-			return usagef("--against %w", err)
+		var err error
+		if values, err = readValues("--against", o.against); err != nil {
+			return err
 		}
 	}
 	settings := doc.Facts.Server.Settings
@@ -352,13 +378,9 @@ func (o *verifyOptions) readAgainst(doc *rundoc.Document, v *rundoc.Verification
 }
 
 func (o *verifyOptions) readPatch(doc *rundoc.Document) ([]rundoc.PatchSetting, error) {
-	text, err := os.ReadFile(o.patch)
+	values, err := readValues("--patch", o.patch)
 	if err != nil {
-		return nil, usagef("--patch: %w", err)
-	}
-	values, err := trial.ReadPatch(o.patch, string(text))
-	if err != nil {
-		return nil, usagef("--patch %w", err)
+		return nil, err
 	}
 	patch, err := prune.FromValues(values, doc.Facts.Server.Settings)
 	if err != nil {

@@ -24,7 +24,7 @@ func TestVerifyNoDifference(t *testing.T) {
 	}
 	var last string
 	for seed := 1; seed <= 3; seed++ {
-		code, stdout, stderr := pgfit("verify", "--patch", file, "--scenario", "read-only", "--pool-size", "2", "--measure", "200ms", "--budget", "9m",
+		code, stdout, stderr := pgfit("verify", "--patch", file, "--scenario", "read-only", "--pool-size", "2", "--pairs", "6", "--measure", "200ms", "--budget", "9m",
 			"--data-size", "16MB", "--seed", strconv.Itoa(seed), "--format", "json")
 		if code != exitDone {
 			t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
@@ -48,6 +48,18 @@ func TestVerifyNoDifference(t *testing.T) {
 	t.Errorf("three verifications of a patch that does nothing: the last says %q", last)
 }
 
+// TestVerifyDiskTooSmall: exit 2, before anything starts.
+func TestVerifyDiskTooSmall(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "p.conf")
+	if err := os.WriteFile(file, []byte("work_mem = 8MB\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := pgfit("verify", "--patch", file, "--data-size", "900TB")
+	if code != exitUsage || !strings.Contains(stderr, "the disk is too small") || strings.Contains(stderr, "starting") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
 // TestVerifySession: on a server of the user's, what SET can change is compared, the rest said to be unverified, and
 // nothing is left behind.
 func TestVerifySession(t *testing.T) {
@@ -57,7 +69,7 @@ func TestVerifySession(t *testing.T) {
 	if err := os.WriteFile(file, []byte("random_page_cost = 1000\nmax_wal_size = 3GB\nshared_buffers = 99MB\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := pgfit("verify", h.url(), "--patch", file, "--yes", "--scenario", "read-only", "--pool-size", "2", "--measure", "200ms",
+	code, stdout, stderr := pgfit("verify", h.url(), "--patch", file, "--yes", "--scenario", "read-only", "--pool-size", "2", "--pairs", "6", "--measure", "200ms",
 		"--budget", "9m", "--data-size", "16MB", "--seed", "1")
 	if code != exitDone {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)

@@ -71,10 +71,10 @@ func MakePlan(r Request) (Plan, error) {
 func (p *Plan) setTimes(measure time.Duration) {
 	p.Measure = measure
 	p.Warmup = min(max(p.Measure/5, 300*time.Millisecond), 2*time.Second)
+	p.FirstWarmup = min(p.Measure, 10*time.Second)
 	if p.Measure < ladder[0].measure { // the user's wish
-		p.Warmup = p.Measure / 2
+		p.Warmup, p.FirstWarmup = p.Measure/2, 2*p.Measure
 	}
-	p.FirstWarmup = min(max(p.Measure, time.Second), 10*time.Second)
 	p.Recovery = min(max(2*p.Measure, 2*time.Second), time.Minute)
 }
 
