@@ -114,12 +114,21 @@ func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.
 		c.Visits, err = x.runner.Alone(ctx, a, trial.NoiseVisits)
 		return err
 	}
-	c.Visits, err = x.runner.Compare(ctx, a, b, prune.Scenarios(x.doc.Verification, *c), stream, x.deadline)
+	deadline := x.deadline
+	if c.Step == rundoc.StepPatch { // five pairs would be as good as none
+		deadline = deadline.Add(grace(x.doc.Verification))
+	}
+	c.Visits, err = x.runner.Compare(ctx, a, b, prune.Scenarios(x.doc.Verification, *c), stream, deadline)
 	if errors.Is(err, trial.ErrStorm) {
 		c.Failed, err = err.Error(), nil
 	}
 	x.took = max(x.took, time.Since(begun))
 	return err
+}
+
+// grace is how much later than planned the comparison of the whole patch may end on a machine that is slower than expected.
+func grace(v *rundoc.Verification) time.Duration {
+	return min(30*time.Second, time.Duration(v.BudgetSeconds/3*float64(time.Second)))
 }
 
 // with adds settings to the present ones that the stock configuration does not have.
