@@ -249,7 +249,7 @@ func (p *page) settings(s advisor.Settings) {
 	if len(s.Proposals) > 0 {
 		p.line("\nWhy")
 		for _, x := range s.Proposals {
-			p.item(x.Name+": "+x.Reason, evidence(x), lift(x.Lift), "source: "+x.Source)
+			p.item(x.Name+": "+x.Reason, evidence(x), measured(x.Verified), lift(x.Lift), "source: "+x.Source)
 		}
 	}
 	p.budget(s.Budget)
@@ -277,6 +277,14 @@ func evidence(x advisor.Proposal) string {
 		return ""
 	}
 	return "from: " + strings.Join(in, "; ")
+}
+
+// measured is what a verification showed of a setting, or of the group it was taken back with.
+func measured(e *advisor.Effect) string {
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf("verified: throughput with it %s times that without it (%s to %s, %d pairs)", figures(e.Ratio), figures(e.Low), figures(e.High), e.Pairs)
 }
 
 func lift(text string) string {

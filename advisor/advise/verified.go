@@ -40,6 +40,13 @@ func (a *Advice) verified(doc *rundoc.Document) {
 		kept = append(kept, p)
 	}
 	a.Settings.Proposals = kept
+	switch r := a.Verified; {
+	case r.Failed != "":
+		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "the patch could not be measured: " + r.Failed, Lift: "do not apply it before that is mended", Blocks: true})
+	case r.Rejected:
+		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "the patch is slower than the present settings and nothing of it is recommended",
+			Lift: "a longer --budget finds out what makes it so"})
+	}
 	if len(others) > 0 {
 		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "not among the values that were verified: " + strings.Join(others, ", "),
 			Lift: "run pgfit verify again with these options"})

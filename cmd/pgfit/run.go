@@ -151,7 +151,7 @@ func (o *runOptions) finish(a *app, doc *rundoc.Document, failed error) error {
 	if failed != nil && len(doc.Visits) == 0 {
 		return nil
 	}
-	if failed != nil && doc.Partial == "" {
+	if v := doc.Verification; failed != nil && doc.Partial == "" && (v == nil || v.Partial == "") { // else the sweep is whole
 		doc.Partial = failed.Error()
 	}
 	advice, err := advise.From(doc, o.advice.options())
