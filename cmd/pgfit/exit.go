@@ -85,8 +85,7 @@ func exitCode(err error, sig os.Signal) int {
 }
 
 // catchSignals gives a context that ends with the first SIGINT, SIGTERM or SIGHUP (a terminal that was closed, unless nohup
-// is at work); a second one kills at once. caught tells which
-// came first, for the exit code.
+// is at work); a second one kills at once. caught tells which came first, for the exit code.
 func catchSignals() (ctx context.Context, caught func() os.Signal, end func()) {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)

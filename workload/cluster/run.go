@@ -264,10 +264,10 @@ func bootID() string {
 	return strings.TrimSpace(string(data))
 }
 
-// startOf is when a process began, in the kernel's own count, "" when there is none of that pid.
+// startOf is when a process began, in the kernel's own count, "" when none of that pid runs.
 func startOf(pid int) string {
 	fields := statFields(fmt.Sprintf("/proc/%d/stat", pid))
-	if len(fields) < 20 {
+	if len(fields) < 20 || fields[0] == "Z" {
 		return ""
 	}
 	return fields[19]
