@@ -101,7 +101,7 @@ func TestInterruptVerify(t *testing.T) {
 	if err := os.WriteFile(file, []byte("random_page_cost = 1000\nwork_mem = 8MB\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	verify := []string{"verify", "--patch", file, "--scenario", "read-only", "--pool-size", "2", "--measure", "300ms", "--budget", "9m", "--data-size", "16MB"}
+	verify := []string{"verify", "--patch", file, "--scenario", "read-only", "--pool-size", "2", "--pairs", "6", "--measure", "200ms", "--budget", "9m", "--data-size", "16MB"}
 	main := []string{"run", "--scratch", "--scenario", "read-only", "--budget", "150s", "--pool-sizes", "1,2", "--rounds", "3", "--measure", "500ms", "--data-size", "16MB"}
 	for _, tc := range []struct {
 		name, moment string
