@@ -53,7 +53,7 @@ func (p *page) plan(x plan.Plan) {
 	figure("headroom", x.Headroom, signed, "of the demand")
 	p.table(t)
 	p.line("")
-	p.para("%s", verdict(x))
+	p.para("%s", kept(x))
 	p.line("")
 	p.planTable(x)
 	p.line("")
@@ -87,8 +87,8 @@ func promises(x plan.Plan) string {
 	return strings.Join(out, " and ")
 }
 
-// verdict says whether the promises are kept now, and until when.
-func verdict(x plan.Plan) string {
+// kept says whether the promises are kept now, and until when.
+func kept(x plan.Plan) string {
 	text := map[plan.Keeps]string{
 		plan.Yes: "Kept now: ", plan.No: "Not kept now: ", plan.Perhaps: "Kept now at one end of the interval, not at the other: ",
 	}[x.Now.Keeps] + promises(x) + "."

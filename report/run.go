@@ -101,6 +101,7 @@ func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) err
 	p.pool(a.Pool)
 	p.checks(a.Checks)
 	p.settings(a)
+	p.verified(a.Verified)
 	p.formulas(a)
 	p.findings(a.Findings)
 	return p.err
@@ -329,7 +330,7 @@ func (p *page) settings(a *advise.Advice) {
 		}
 		p.line("\nWhy")
 		for _, x := range s.Proposals {
-			p.item(x.Name+": "+x.Reason, evidence(x), lift(x.Lift), "source: "+x.Source)
+			p.item(x.Name+": "+x.Reason, evidence(x), measured(x.Verified), lift(x.Lift), "source: "+x.Source)
 		}
 	}
 	p.budget(s.Budget)
@@ -365,6 +366,14 @@ func sentence(text string) string {
 		return ""
 	}
 	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// measured is what a verification showed of a setting, or of the group it was taken back with.
+func measured(e *advisor.Effect) string {
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf("verified: throughput with it %s times that without it (%s to %s, %d pairs)", figures(e.Ratio), figures(e.Low), figures(e.High), e.Pairs)
 }
 
 func lift(text string) string {

@@ -11,6 +11,7 @@ import (
 	"pgfit/advisor/formulas"
 	"pgfit/advisor/plan"
 	"pgfit/advisor/pool"
+	"pgfit/advisor/prune"
 	"pgfit/advisor/rules"
 	"pgfit/workload/rundoc"
 )
@@ -48,6 +49,7 @@ type Advice struct {
 	Settings      advisor.Settings      `json:"settings"`
 	Checks        []plan.Check          `json:"checks,omitempty"` // the pools at the demanded rate: predicted and observed
 	Findings      []advisor.Finding     `json:"findings"`
+	Verified      *prune.Result         `json:"verified,omitempty"`
 	Formulas      []formulas.Comparison `json:"formulas,omitempty"`
 	Only          string                `json:"only,omitempty"` // reload or restart: proposals of the other kind are left out of patches
 	StartCheck    advisor.StartCheck    `json:"start_check"`
@@ -101,8 +103,9 @@ func (a *Advice) settings(doc *rundoc.Document, in rules.Input, o Options) {
 	in.Workload, in.RecoveryTime, in.RuleSet, in.Dedicated = o.Workload, o.RecoveryTime, o.RuleSet, o.Dedicated
 	a.Settings = rules.Advise(in)
 	a.Findings = append(a.Findings, a.Settings.Findings...)
+	a.verified(doc)
 	if o.CompareFormulas {
-		a.Formulas = formulas.Compare(formulas.From(doc.Facts, formulaWorkload(o.Workload)))
+		a.Formulas = Formulas(doc, o)
 	}
 	a.Started(doc)
 }
@@ -140,6 +143,11 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 	}
 	a.settings(doc, rules.Input{Facts: doc.Facts, Doc: doc, Pool: rulesPool(a.Pool, curves)}, o)
 	return a, nil
+}
+
+// Formulas is what the well-known tools would say for the machine of a run.
+func Formulas(doc *rundoc.Document, o Options) []formulas.Comparison {
+	return formulas.Compare(formulas.From(doc.Facts, formulaWorkload(o.Workload)))
 }
 
 // formulaWorkload is what the well-known tools are asked for when the user named nothing.

@@ -138,6 +138,7 @@ func (o *benchOptions) run(ctx context.Context, a *app, args []string) (err erro
 		return err
 	}
 	a.say("%s", report.PlanText(job.Doc, start))
+	a.warn(job.Doc)
 	if o.load.dryRun {
 		return nil
 	}

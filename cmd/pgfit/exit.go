@@ -14,6 +14,7 @@ import (
 	"pgfit/workload/rundoc"
 	"pgfit/workload/scenario"
 	"pgfit/workload/sweep"
+	"pgfit/workload/trial"
 )
 
 // Exit codes. exitCode is the one place that chooses.
@@ -70,7 +71,7 @@ func exitCode(err error, sig os.Signal) int {
 		return 130
 	case err == nil:
 		return exitDone
-	case errors.As(err, &usage), errors.As(err, &badTarget), errors.Is(err, sweep.ErrPlan), errors.Is(err, scenario.ErrProfile),
+	case errors.As(err, &usage), errors.As(err, &badTarget), errors.Is(err, sweep.ErrPlan), errors.Is(err, trial.ErrPlan), errors.Is(err, scenario.ErrProfile),
 		errors.Is(err, rundoc.ErrDocument), errors.Is(err, load.ErrForeign), errors.Is(err, load.ErrBusy), errors.Is(err, load.ErrDisk):
 		return exitUsage
 	case errors.As(err, &unreachable):
@@ -83,11 +84,14 @@ func exitCode(err error, sig os.Signal) int {
 	return exitFailed
 }
 
-// catchSignals gives a context that ends with the first SIGINT or SIGTERM; a second one kills at once. caught tells which
-// came first, for the exit code.
+// catchSignals gives a context that ends with the first SIGINT, SIGTERM or SIGHUP (a terminal that was closed, unless nohup
+// is at work); a second one kills at once. caught tells which came first, for the exit code.
 func catchSignals() (ctx context.Context, caught func() os.Signal, end func()) {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(ch, syscall.SIGHUP)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var first atomic.Pointer[os.Signal]
 	go func() {

@@ -13,6 +13,7 @@ import (
 	"pgfit/probe"
 	"pgfit/probe/guc"
 	"pgfit/probe/target"
+	"pgfit/workload/cluster"
 	"pgfit/workload/rundoc"
 )
 
@@ -58,6 +59,8 @@ type targetFlags struct {
 	scratchDir string
 	pgBin      string
 	pgVersion  int
+	memory     bytesFlag
+	cpus       float64
 	configFile string
 	envFile    string
 }
@@ -67,6 +70,8 @@ func (f *targetFlags) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.scratchDir, "scratch-dir", "", "where the scratch server's data lie: the disk that is measured (default the user cache directory)")
 	fs.StringVar(&f.pgBin, "pg-bin", "", "directory with postgres and initdb for the scratch server")
 	fs.IntVar(&f.pgVersion, "pg-version", 0, "major version of the scratch server (default the newest found)")
+	fs.Var(&f.memory, "scratch-memory", "keep the scratch server within so much memory, page cache included (a cgroup)")
+	fs.Float64Var(&f.cpus, "scratch-cpus", 0, "keep the scratch server within so many CPUs, such as 1.5")
 	fs.StringVar(&f.configFile, "config", "", "the application's config.yaml, whose database section names the target")
 	fs.StringVar(&f.envFile, "env-file", "", "a .env file for the variables in config.yaml")
 }
@@ -75,11 +80,29 @@ func (f *targetFlags) resolve(args []string) (target.Target, error) {
 	if len(args) > 0 && f.scratch {
 		return target.Target{}, usagef("--scratch and a target at once: name one of them")
 	}
+	if err := f.validate(); err != nil {
+		return target.Target{}, err
+	}
 	in := target.Input{Scratch: f.scratch, ConfigFile: f.configFile, EnvFile: f.envFile, LookupEnv: os.LookupEnv}
 	if len(args) > 0 {
 		in.Arg = args[0]
 	}
 	return target.Resolve(in)
+}
+
+// validate checks the scratch server's shape.
+func (f *targetFlags) validate() error {
+	switch {
+	case f.memory != 0 && f.memory < 64<<20:
+		return usagef("--scratch-memory %s: want at least 64MB", f.memory.String())
+	case f.cpus < 0 || f.cpus > 4096 || f.cpus > 0 && f.cpus < 0.05:
+		return usagef("--scratch-cpus %g: want 0.05 to 4096", f.cpus)
+	}
+	return nil
+}
+
+func (f *targetFlags) shape() cluster.Shape {
+	return cluster.Shape{Memory: int64(f.memory), CPUs: f.cpus}
 }
 
 // hostFlags override what the probe finds.

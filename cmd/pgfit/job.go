@@ -7,6 +7,7 @@ import (
 	"pgfit/advisor/advise"
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/pool"
+	"pgfit/probe"
 	"pgfit/profiles"
 	"pgfit/workload/engine"
 	"pgfit/workload/load"
@@ -60,6 +61,9 @@ func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reser
 	var size int64
 	if len(job.Datasets) > 0 {
 		wish := int64(f.dataSize)
+		if wish == 0 && srv.shape.Memory > 0 {
+			wish = beyondMemory(srv.shape.Memory, f.budget)
+		}
 		for _, ds := range job.Datasets {
 			if job.Scale > 0 {
 				wish += job.Scale * ds.UnitBytes
@@ -68,6 +72,10 @@ func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reser
 		if size, err = load.ChooseSize(wish, doc.Facts, f.budget); err != nil {
 			return err
 		}
+	}
+	if m := srv.shape.Memory; m > 0 && size > 0 && size < m {
+		doc.Warnings = append(doc.Warnings, probe.Warning{Code: "fits", Text: "the data fit into --scratch-memory, so that little is read from the disk",
+			Hint: "give a --data-size above it, and a budget to load it in"})
 	}
 	var names []string
 	for _, sc := range job.Scenarios {
@@ -103,4 +111,11 @@ func demanded(o advise.Options) func(*rundoc.Document) measure.Demanded {
 		pools, rate, scenarios := pool.Check(a.Pool, doc.Demand, a.Findings)
 		return measure.Demanded{Pools: pools, Rate: rate, Scenarios: scenarios}
 	}
+}
+
+// beyondMemory is the data size for a scratch server with a memory limit: half as much again, so that the disk is read, as
+// far as a tenth of the time loads it.
+func beyondMemory(memory int64, budget time.Duration) int64 {
+	perSecond := float64(1<<30) / load.Time(1<<30).Seconds()
+	return min(memory*3/2, int64(budget.Seconds()/10*perSecond))
 }

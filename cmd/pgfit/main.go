@@ -54,6 +54,7 @@ and taken back.`,
   pgfit run --dry-run --budget 10m               show the plan and stop
   pgfit probe --format json                      host and server facts
   pgfit advise pgfit-out > tuned.patch           the advice of a run as a patch, offline
+  pgfit verify pgfit-out                         that patch measured against the present settings, and pruned
   pgfit plan pgfit-out --rps 500 --slo p99=50ms  pools, waits and headroom for a load, offline
   pgfit compare before after --fail-if 'tps<-5%' two runs, with statistics; a gate for CI
   pgfit fit measurements.csv                     the models on your own N,X measurements
@@ -67,8 +68,8 @@ and taken back.`,
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing on stderr but errors")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more on stderr")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
-	root.AddCommand(a.runCommand(), a.probeCommand(), a.benchCommand(), a.adviseCommand(), a.reportCommand(), a.fitCommand(), a.planCommand(),
-		a.compareCommand(), a.auditCommand(), a.configCommand(), a.poolCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.probeCommand(), a.benchCommand(), a.adviseCommand(), a.verifyCommand(), a.reportCommand(), a.fitCommand(),
+		a.planCommand(), a.compareCommand(), a.auditCommand(), a.configCommand(), a.poolCommand(), a.versionCommand())
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodesHelp)
 	return root
 }

@@ -34,6 +34,7 @@ type runOptions struct {
 	format string
 
 	startCheck bool
+	noVerify   bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -42,7 +43,8 @@ func (a *app) runCommand() *cobra.Command {
 		Use: "run [TARGET]", Short: "probe, measure, fit, advise: the main job", Args: cobra.MaximumNArgs(1),
 		Long: `run puts measured load on a PostgreSQL server, in a schema of its own that it drops again, and leaves the measurements,
 the advice and a patch in a directory. TARGET is a URL or a libpq keyword string; without one DATABASE_URL, PG* and
-PGSERVICE are looked at, and when nothing names a server, pgfit starts a throw-away one.`,
+PGSERVICE are looked at, and when nothing names a server, pgfit starts a throw-away one. There the advice is then measured
+against the present settings, in pairs, when the budget has room for it, and what does not help is dropped.`,
 		Example: `  pgfit run                                           on a throw-away server, 10 minutes
   pgfit run --budget 3m --out results                 shorter, results in ./results
   pgfit run postgresql://app@localhost/app --yes      on your server, without asking
@@ -64,6 +66,7 @@ func (o *runOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.out, "out", "pgfit-out", "directory for the results")
 	fs.StringVar(&o.format, "format", "text", "what to print: text, markdown or json (the advice)")
 	fs.BoolVar(&o.startCheck, "start-check", true, "start a throw-away server with the proposed files, where binaries of the target's major version are at hand")
+	fs.BoolVar(&o.noVerify, "no-verify", false, "do not measure the patch against the present settings at the end (on a scratch server only)")
 	o.target.addFlags(fs)
 	o.load.addFlags(fs)
 	o.demand.addFlags(fs)
@@ -114,7 +117,11 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 	if o.noDisk {
 		diskTime = 0
 	}
-	if err := planJob(job, srv, &o.load, start, diskTime+job.Plans); err != nil {
+	end := o.planClosing(job, srv)
+	if err := planJob(job, srv, &o.load, start, diskTime+job.Plans+end.reserve); err != nil {
+		return err
+	}
+	if err := end.check(); err != nil {
 		return err
 	}
 	if !job.Deadline.IsZero() {
@@ -124,24 +131,31 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 	if diskTime > 0 {
 		a.say("disk       measured first, for about %s with a file of up to 1 GB beside the data directory (--no-disk-bench)", diskTime.Round(time.Second))
 	}
+	a.warn(job.Doc)
+	a.say("%s", end)
 	if o.load.dryRun {
 		return nil
 	}
 	if err := a.consent(srv, job.Doc, o.load.yes); err != nil {
 		return err
 	}
-	end, err := o.load.setup.setUp(ctx, srv, true)
+	undo, err := o.load.setup.setUp(ctx, srv, true)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, end()) }()
+	defer func() { err = errors.Join(err, undo()) }()
 	if diskTime > 0 {
 		if err := a.disk(ctx, &job.Doc.Facts, o.disk, diskTime); err != nil {
 			return err
 		}
 	}
-	err = a.measure(ctx, job)
-	return errors.Join(err, o.finish(ctx, a, srv, job.Doc, err))
+	if end.reserve > 0 {
+		job.After = end.keep
+	}
+	if err = a.measure(ctx, job); err == nil {
+		err = end.run(ctx, a, start)
+	}
+	return errors.Join(err, end.close(ctx), o.finish(ctx, a, srv, job.Doc, err))
 }
 
 // prepare reads everything that does not need the server.
@@ -171,7 +185,7 @@ func (o *runOptions) finish(ctx context.Context, a *app, srv *server, doc *rundo
 	if failed != nil && len(doc.Visits) == 0 {
 		return nil
 	}
-	if failed != nil && doc.Partial == "" {
+	if v := doc.Verification; failed != nil && doc.Partial == "" && (v == nil || v.Partial == "") { // else the sweep is whole
 		doc.Partial = failed.Error()
 	}
 	advice, err := advise.From(doc, o.advice.options())

@@ -27,7 +27,9 @@ type server struct {
 	target  target.Target
 	config  *pgx.ConnConfig
 	scratch *cluster.Server
-	pooler  *pooler.Pooler // in between; nil without one
+	pooler  *pooler.Pooler   // in between; nil without one
+	bin     cluster.Binaries // of the scratch server
+	shape   cluster.Shape    // the same
 }
 
 // open resolves the target and, for a scratch one, starts it. Of a server of the user's it looks whether a pooler is in between.
@@ -39,6 +41,9 @@ func (a *app) open(ctx context.Context, f *targetFlags, args []string) (*server,
 	for _, n := range t.Notices {
 		a.say("%s", n)
 	}
+	if !t.Scratch && !f.shape().Empty() {
+		return nil, usagef("--scratch-memory and --scratch-cpus are for a scratch server; %s is not pgfit's to limit", t.Redacted)
+	}
 	if !t.Scratch {
 		srv := &server{target: t, config: t.Config}
 		return srv, a.notice(ctx, srv)
@@ -48,7 +53,7 @@ func (a *app) open(ctx context.Context, f *targetFlags, args []string) (*server,
 		return nil, usagef("%w", err)
 	}
 	a.say("starting a scratch server, PostgreSQL %s from %s", bin.Version, bin.Dir)
-	scratch, err := cluster.Start(ctx, cluster.Options{Binaries: bin, Dir: f.scratchDir, Log: a.logger()})
+	scratch, err := cluster.Start(ctx, cluster.Options{Binaries: bin, Dir: f.scratchDir, Shape: f.shape(), Log: a.logger()})
 	if err != nil {
 		if errors.Is(err, cluster.ErrUsage) {
 			return nil, usagef("%w", err)
@@ -56,16 +61,21 @@ func (a *app) open(ctx context.Context, f *targetFlags, args []string) (*server,
 		return nil, fmt.Errorf("starting the scratch server: %w", err)
 	}
 	t.Redacted = "scratch server, PostgreSQL " + bin.Version
-	return &server{target: t, config: scratch.Config(), scratch: scratch}, nil
+	if why := scratch.Unshaped(); why != "" {
+		a.say("%s", why)
+	}
+	return &server{target: t, config: scratch.Config(), scratch: scratch, bin: bin, shape: f.shape()}, nil
 }
 
 func (s *server) close(ctx context.Context) error {
 	if s.scratch == nil {
 		return nil
 	}
+	scratch := s.scratch
+	s.scratch = nil // once is enough
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	return s.scratch.Stop(ctx)
+	return scratch.Stop(ctx)
 }
 
 // connect opens one connection and explains a failure.
@@ -96,7 +106,12 @@ func (a *app) probe(ctx context.Context, srv *server, host *hostFlags) (probe.Fa
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	opts.Scratch = srv.scratch != nil
-	return probe.Collect(ctx, conn, opts)
+	facts, err := probe.Collect(ctx, conn, opts)
+	if err == nil && srv.scratch != nil && srv.scratch.Unshaped() != "" {
+		facts.Warnings = append(facts.Warnings, probe.Warning{Code: "no-shape", Text: srv.scratch.Unshaped(),
+			Hint: "run pgfit as root, or where systemd runs user services"})
+	}
+	return facts, err
 }
 
 // confFiles copies the configuration files that the patch will be made against into the document.
@@ -120,6 +135,13 @@ func (a *app) confFiles(ctx context.Context, srv *server, doc *rundoc.Document) 
 func (a *app) say(format string, args ...any) {
 	if !a.quiet {
 		fmt.Fprintf(a.stderr, format+"\n", args...)
+	}
+}
+
+// warn says the doubts that the document has so far.
+func (a *app) warn(doc *rundoc.Document) {
+	for _, w := range doc.Warnings {
+		a.say("note       %s; %s", w.Text, w.Hint)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // ErrUsage is wrapped by every error that the user's options caused.
@@ -24,6 +25,7 @@ type Options struct {
 	Settings map[string]string // on the command line, so that postgresql.conf stays stock
 	// Prepare runs once, after initdb and before the first start, to change files of the data directory. May be nil.
 	Prepare func(dataDir string) error
+	Shape   Shape // the part of the machine it gets
 	Log     *slog.Logger
 }
 
@@ -37,6 +39,14 @@ type Server struct {
 	done    chan error
 	stock   []byte
 	options map[string]string
+
+	shape    Shape
+	cage     cage
+	unshaped string        // why it is not within its shape
+	frozen   bool          // by Freeze
+	patience time.Duration // how long ready waits; 0 is a minute
+
+	startTook time.Duration
 }
 
 // mark is what a later pgfit needs to clear a server whose pgfit was killed.
@@ -45,6 +55,8 @@ type mark struct {
 	Start     string `json:"pgfit_start"` // field 22 of /proc/PID/stat
 	BootID    string `json:"boot_id"`
 	SocketDir string `json:"socket_dir"`
+
+	Cgroups []string `json:"cgroups,omitempty"`
 }
 
 // Start makes and starts a server. Whatever goes wrong, nothing is left.
@@ -58,7 +70,7 @@ func Start(ctx context.Context, o Options) (s *Server, err error) {
 		return nil, fmt.Errorf("%w: --scratch-dir: %w", ErrUsage, err)
 	}
 	Sweep(o.Dir)
-	s = &Server{bin: o.Binaries, options: o.Settings}
+	s = &Server{bin: o.Binaries, options: o.Settings, shape: o.Shape}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.remove())

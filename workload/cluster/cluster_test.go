@@ -126,9 +126,11 @@ func TestStartRefusesMemory(t *testing.T) {
 // TestSweep: a pgfit that was killed leaves a server, and the next start clears it.
 func TestSweep(t *testing.T) {
 	if dir := os.Getenv("PGFIT_TEST_ORPHAN"); dir != "" {
-		if _, err := Start(context.Background(), Options{Binaries: binaries(t), Dir: dir}); err != nil {
+		s, err := Start(context.Background(), Options{Binaries: binaries(t), Dir: dir})
+		if err != nil {
 			t.Fatal(err)
 		}
+		s.Freeze() // a frozen server is cleared as well
 		_ = exec.Command("kill", "-9", "--", strconv.Itoa(os.Getpid())).Run()
 		select {}
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -55,6 +57,9 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// name is the last part of base, and of the server's control groups.
+func (s *Server) name() string { return "pgfit-" + filepath.Base(s.base) }
+
 func (s *Server) data() string { return filepath.Join(s.base, "data") }
 
 func (s *Server) initdb(ctx context.Context) error {
@@ -88,19 +93,52 @@ func (s *Server) start(ctx context.Context) error {
 	for _, name := range sortedKeys(s.options) {
 		args = append(args, "-c", name+"="+s.options[name])
 	}
-	s.cmd = s.command(filepath.Join(s.bin.Dir, "postgres"), args...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	if err := s.cmd.Start(); err != nil {
+	if !s.shape.Empty() && s.cage.dirs == nil && s.cage.prefix == nil && s.unshaped == "" {
+		s.shaped(ctx)
+	}
+	begun := time.Now()
+	defer func() { s.startTook = time.Since(begun) }()
+	if err := s.launch(log, append([]string{filepath.Join(s.bin.Dir, "postgres")}, args...)); err != nil {
 		return fmt.Errorf("starting postgres: %w", err)
 	}
-	s.done = make(chan error, 1)
-	go func(cmd *exec.Cmd, done chan error) { done <- cmd.Wait() }(s.cmd, s.done)
 	return s.ready(ctx)
+}
+
+// launch starts the server's program, inside its cage where it has one.
+func (s *Server) launch(log *os.File, line []string) error {
+	open := func() error { return nil }
+	switch {
+	case len(s.cage.prefix) > 0:
+		line = append(slices.Clone(s.cage.prefix), line...)
+	case len(s.cage.dirs) > 0:
+		line = append([]string{"/bin/sh", "-c", gate}, line...)
+	}
+	cmd := s.command(line[0], line[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if len(s.cage.prefix) > 0 { // it has to find the user's service manager
+		cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+os.Getenv("XDG_RUNTIME_DIR"), "DBUS_SESSION_BUS_ADDRESS="+os.Getenv("DBUS_SESSION_BUS_ADDRESS"))
+	}
+	if len(s.cage.dirs) > 0 {
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			return err
+		}
+		open = func() error {
+			_, err := in.Write([]byte("go\n"))
+			return errors.Join(err, in.Close())
+		}
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.cmd, s.done, s.frozen = cmd, make(chan error, 1), false
+	go func(cmd *exec.Cmd, done chan error) { done <- cmd.Wait() }(s.cmd, s.done)
+	return s.cage.enter(s.PID(), open)
 }
 
 // ready waits until the server takes connections.
 func (s *Server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.patience, time.Minute))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -156,6 +194,7 @@ func (s *Server) end(ctx context.Context) error {
 	if s.cmd == nil || s.cmd.Process == nil {
 		return nil
 	}
+	s.Thaw()
 	for _, step := range []struct {
 		sig  syscall.Signal
 		wait time.Duration
@@ -181,6 +220,7 @@ func (s *Server) remove() error {
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}
+	err = errors.Join(err, removeGroups(s.cage.dirs))
 	if s.base != "" {
 		err = errors.Join(err, os.RemoveAll(s.base+".json"))
 	}
@@ -228,7 +268,7 @@ func sortedKeys(m map[string]string) []string {
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func (s *Server) writeMark() error {
-	data, err := json.Marshal(mark{PID: os.Getpid(), Start: startOf(os.Getpid()), BootID: bootID(), SocketDir: s.sockets})
+	data, err := json.Marshal(mark{PID: os.Getpid(), Start: startOf(os.Getpid()), BootID: bootID(), SocketDir: s.sockets, Cgroups: s.cage.dirs})
 	if err != nil {
 		return err
 	}
@@ -240,14 +280,10 @@ func bootID() string {
 	return strings.TrimSpace(string(data))
 }
 
-// startOf is when a process began, in the kernel's own count, "" when there is none of that pid.
+// startOf is when a process began, in the kernel's own count, "" when none of that pid runs.
 func startOf(pid int) string {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-	if len(fields) < 20 {
+	fields := statFields(fmt.Sprintf("/proc/%d/stat", pid))
+	if len(fields) < 20 || fields[0] == "Z" {
 		return ""
 	}
 	return fields[19]
@@ -271,6 +307,7 @@ func Sweep(dir string) {
 		if strings.HasPrefix(filepath.Base(m.SocketDir), "pgfit-") {
 			_ = os.RemoveAll(m.SocketDir)
 		}
+		_ = removeGroups(slices.DeleteFunc(m.Cgroups, func(dir string) bool { return !strings.HasPrefix(filepath.Base(dir), "pgfit-scratch-") }))
 		_ = os.Remove(path)
 	}
 }
@@ -290,6 +327,7 @@ func killOrphan(data string) {
 	if err != nil || cwd != data {
 		return
 	}
+	signalAll(tree(pid), syscall.SIGCONT) // it may have been frozen
 	for _, sig := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGKILL} {
 		_ = syscall.Kill(pid, sig)
 		for range 100 {

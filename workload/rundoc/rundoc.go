@@ -31,6 +31,8 @@ type Document struct {
 	// StartCheck is what came of starting a server with these files as the advice of the run would have them; nil when nobody
 	// tried.
 	StartCheck *StartCheck `json:"start_check,omitempty"`
+	// Verification is what a trial of the patch showed.
+	Verification *Verification `json:"verification,omitempty"`
 }
 
 // StartCheck is what came of starting a scratch server with changed configuration files. At most one of Failure and NotDone

@@ -1,0 +1,66 @@
+package advise
+
+import (
+	"strings"
+
+	"pgfit/advisor"
+	"pgfit/advisor/prune"
+	"pgfit/workload/rundoc"
+)
+
+// verified puts what a trial showed into the advice: what it dropped goes from the proposals to what was left alone, with
+// the reason; what it kept carries its measured effect.
+func (a *Advice) verified(doc *rundoc.Document) {
+	v := doc.Verification
+	if v == nil {
+		return
+	}
+	a.Verified = prune.Judge(v)
+	if v.File != "" {
+		a.Settings.Proposals = fromFile(doc)
+	}
+	measured := map[string]string{}
+	for _, p := range v.Patch {
+		measured[p.Name] = p.Value
+	}
+	var others []string
+	kept := []advisor.Proposal{}
+	for _, p := range a.Settings.Proposals {
+		value, ok := measured[p.Name]
+		if !ok || value != p.Proposed {
+			others = append(others, p.Name)
+			kept = append(kept, p)
+			continue
+		}
+		if why, dropped := a.Verified.Reason(p.Name); dropped {
+			a.Settings.Kept = append(a.Settings.Kept, advisor.Kept{Name: p.Name, Value: p.Current, Reason: why})
+			continue
+		}
+		p.Verified = a.Verified.Effect(p.Name)
+		kept = append(kept, p)
+	}
+	a.Settings.Proposals = kept
+	switch r := a.Verified; {
+	case r.Failed != "":
+		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "the patch could not be measured: " + r.Failed, Lift: "do not apply it before that is mended", Blocks: true})
+	case r.Rejected:
+		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "the patch is slower than the present settings and nothing of it is recommended",
+			Lift: "a longer --budget finds out what makes it so"})
+	}
+	if len(others) > 0 {
+		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "not among the values that were verified: " + strings.Join(others, ", "),
+			Lift: "run pgfit verify again with these options"})
+	}
+}
+
+// fromFile makes proposals of a patch that the user brought.
+func fromFile(doc *rundoc.Document) []advisor.Proposal {
+	var out []advisor.Proposal
+	for _, p := range doc.Verification.Patch {
+		out = append(out, advisor.Proposal{
+			Name: p.Name, Family: p.Group, Current: p.Present, Proposed: p.Value, Context: doc.Facts.Server.Settings[p.Name].Context, Apply: p.Apply,
+			Method: advisor.Measured, Reason: "from the patch that was verified", Source: doc.Verification.File, Confidence: "medium",
+		})
+	}
+	return out
+}

@@ -1,0 +1,172 @@
+// Package prune decides which settings of a patch stay, from comparisons in pairs: it says what to measure next, and
+// judges what was measured. A group of settings is taken back from what is left of the patch; when nothing is lost the
+// group is dropped, when something is gained it harms and is dropped by name, and when something is lost its settings are
+// taken back one by one. It is pure: the same verification gives the same answer. It does not measure, and it refuses to
+// drop what a budget or safety needs.
+package prune
+
+import (
+	"slices"
+
+	"pgfit/workload/rundoc"
+)
+
+// groups in the order in which they are taken back: the ones that searches found to carry most come first, so that a short
+// budget measures those. Settings of any other group stay unmeasured.
+var groups = []string{"memory", "WAL and checkpoint", "planner", "parallel", "I/O", "autovacuum", "other"}
+
+// unmeasured are groups that a comparison of speed says nothing about, and why.
+var unmeasured = map[string]string{
+	"connections": "it follows from the pool, not from speed",
+	"logging":     "it is there to be able to see, not for speed",
+	"security":    "it is there for safety, not for speed",
+}
+
+// GroupOf is the group of a family of settings, as advisor.Proposal has it.
+func GroupOf(family string) string {
+	switch family {
+	case "wal", "checkpoint":
+		return "WAL and checkpoint"
+	case "io":
+		return "I/O"
+	}
+	return family
+}
+
+// Next is the comparison to make after those that a verification has; false when all are made. With last set it gives
+// only what has to be measured in any case: what is left of the patch against the present settings.
+func Next(v *rundoc.Verification, last bool) (rundoc.Comparison, bool) {
+	s := follow(v)
+	switch {
+	case !s.has(rundoc.StepNoise, ""):
+		return s.compare(rundoc.StepNoise, "", nil, nil), true
+	case !s.has(rundoc.StepPatch, ""):
+		c := s.compare(rundoc.StepPatch, "", nil, s.left)
+		if v.Against != nil {
+			c.A = v.Against
+		}
+		return c, true
+	case s.failed(rundoc.StepPatch), v.Against != nil:
+		return rundoc.Comparison{}, false
+	}
+	if c, ok := s.takeBack(); ok && !last {
+		return c, true
+	}
+	if c, ok := s.finish(); ok {
+		return c, true
+	}
+	if last {
+		return rundoc.Comparison{}, false
+	}
+	return s.parts()
+}
+
+// takeBack is the next group or single setting to be left out.
+func (s *state) takeBack() (rundoc.Comparison, bool) {
+	for _, g := range groups {
+		removable := s.removable(g)
+		if !s.has(rundoc.StepGroup, g) {
+			if len(removable) > 0 {
+				return s.without(rundoc.StepGroup, g, removable), true
+			}
+			continue
+		}
+		for _, name := range s.singles(g) {
+			return s.without(rundoc.StepSetting, name, []string{name}), true
+		}
+	}
+	return rundoc.Comparison{}, false
+}
+
+// singles are the settings of a measured group that are to be taken back one by one: those of a group that matters or
+// harms, when it has several. The last one left of a group that matters stays on the group's evidence.
+func (s *state) singles(g string) []string {
+	all := s.tried[g]
+	found := s.groupOutcome[g]
+	if len(all) < 2 || found != Helps && found != Harms && found != Mixed {
+		return nil
+	}
+	var rest []string
+	for _, name := range all {
+		if !s.has(rundoc.StepSetting, name) {
+			rest = append(rest, name)
+		}
+	}
+	if found != Harms && len(rest) == 1 && !s.keptOf(g, rest[0]) {
+		return nil
+	}
+	return rest
+}
+
+// finish compares what is left with the present settings, once something was dropped.
+func (s *state) finish() (rundoc.Comparison, bool) {
+	settled := s.settled()
+	if s.has(rundoc.StepPruned, "") || len(settled) == len(s.measurable()) || len(settled) == 0 {
+		return rundoc.Comparison{}, false
+	}
+	return s.compare(rundoc.StepPruned, "", nil, settled), true
+}
+
+// parts measures apart what a reload and what a restart brings, where the patch has both.
+func (s *state) parts() (rundoc.Comparison, bool) {
+	left := s.final()
+	if s.rejected() {
+		return rundoc.Comparison{}, false
+	}
+	var reload []string
+	for _, n := range left {
+		if s.byName[n].Apply != "restart" {
+			reload = append(reload, n)
+		}
+	}
+	if len(reload) == 0 || len(reload) == len(left) {
+		return rundoc.Comparison{}, false
+	}
+	if !s.has(rundoc.StepReload, "") {
+		return s.compare(rundoc.StepReload, "", nil, reload), true
+	}
+	if !s.has(rundoc.StepRestart, "") {
+		return s.compare(rundoc.StepRestart, "", reload, left), true
+	}
+	return rundoc.Comparison{}, false
+}
+
+func (s *state) compare(step, name string, a, b []string) rundoc.Comparison {
+	return rundoc.Comparison{Step: step, Name: name, A: s.values(a), B: s.values(b), Visits: []rundoc.TrialVisit{}}
+}
+
+func (s *state) without(step, name string, removed []string) rundoc.Comparison {
+	c := s.compare(step, name, s.left, without(s.left, removed))
+	c.Removed = removed
+	return c
+}
+
+func without(all, removed []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(n string) bool { return slices.Contains(removed, n) })
+}
+
+func (s *state) values(names []string) map[string]string {
+	m := map[string]string{}
+	for _, n := range names {
+		m[n] = s.byName[n].Value
+	}
+	return m
+}
+
+// Measurable tells whether there is anything in the patch that a trial can set.
+func Measurable(v *rundoc.Verification) bool { return len(follow(v).measurable()) > 0 }
+
+// Steps is how many comparisons a verification would make, beside the noise, if no group had to be looked into: the whole
+// patch, each of its groups, and what is left.
+func Steps(v *rundoc.Verification) int {
+	s, n := follow(v), 2
+	if v.Against != nil {
+		return 1
+	}
+	for _, g := range groups {
+		if len(s.removable(g)) > 0 {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,387 @@
+package prune
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgfit/advisor/budget"
+	"pgfit/advisor/verdict"
+	"pgfit/probe"
+	"pgfit/probe/guc"
+	"pgfit/workload/rundoc"
+)
+
+// lab is a server whose throughput follows a known law: the sum of the settings' effects, ln, by scenario.
+type lab struct {
+	rng     *rand.Rand
+	effects map[string]map[string]float64 // setting -> scenario -> ln effect
+	noise   float64
+	pairs   int
+
+	checkpoints int64 // in every visit
+}
+
+func (l *lab) measure(v *rundoc.Verification, c rundoc.Comparison) rundoc.Comparison {
+	speed := func(set map[string]string, scenario string) float64 {
+		sum := math.Log(1000)
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			sum += l.effects[name][scenario]
+		}
+		return math.Exp(sum + l.noise*l.rng.NormFloat64())
+	}
+	for pair := 1; pair <= l.pairs; pair++ {
+		for _, sc := range v.Scenarios {
+			for i, set := range []map[string]string{c.A, c.B} {
+				side, tps := string("AB"[i]), speed(set, sc)
+				c.Visits = append(c.Visits, rundoc.TrialVisit{Scenario: sc, Side: side, Pair: pair, Seconds: 1, Transactions: int64(tps), TPS: tps, P99: 1 / tps, CPUSeconds: 1, WALBytes: 100,
+					Checkpoints: l.checkpoints})
+			}
+		}
+	}
+	return c
+}
+
+// run makes every comparison that Next asks for, at most steps of them, and then the last ones.
+func (l *lab) run(v *rundoc.Verification, steps int) []string {
+	var asked []string
+	for last := false; ; {
+		c, ok := Next(v, last)
+		switch {
+		case !ok:
+			return asked
+		case !last && len(asked) >= steps:
+			last = true
+			continue
+		}
+		asked = append(asked, strings.TrimSpace(c.Step+" "+c.Name))
+		v.Comparisons = append(v.Comparisons, l.measure(v, c))
+	}
+}
+
+func setting(name, group, apply string) rundoc.PatchSetting {
+	return rundoc.PatchSetting{Name: name, Value: "x", Present: "y", Group: group, Apply: apply}
+}
+
+var patch = []rundoc.PatchSetting{
+	setting("shared_buffers", "memory", "restart"), setting("work_mem", "memory", "reload"), setting("effective_cache_size", "memory", "reload"),
+	setting("random_page_cost", "planner", "reload"), setting("max_wal_size", "WAL and checkpoint", "reload"), setting("log_lock_waits", "logging", "reload"),
+}
+
+func both(x float64) map[string]float64 { return map[string]float64{"reads": x, "writes": x} }
+
+func TestPrune(t *testing.T) {
+	for _, tc := range []struct {
+		name             string
+		effects          map[string]map[string]float64
+		kept, dropped    []string
+		harmful, mention []string
+	}{
+		{"one setting of a group carries it", map[string]map[string]float64{"shared_buffers": both(.2)},
+			[]string{"shared_buffers", "log_lock_waits"}, []string{"work_mem", "effective_cache_size", "random_page_cost", "max_wal_size"}, nil, []string{"setting work_mem", "pruned"}},
+		{"a culprit in a group of several", map[string]map[string]float64{"work_mem": both(-.3), "max_wal_size": {"writes": .15}},
+			[]string{"max_wal_size", "log_lock_waits"}, []string{"shared_buffers", "work_mem", "effective_cache_size", "random_page_cost"}, []string{"work_mem"}, []string{"setting work_mem"}},
+		{"a culprit alone in its group", map[string]map[string]float64{"random_page_cost": {"reads": -1.5}, "shared_buffers": both(.1)},
+			[]string{"shared_buffers", "log_lock_waits"}, []string{"work_mem", "effective_cache_size", "random_page_cost", "max_wal_size"}, []string{"random_page_cost"}, nil},
+		{"helps one and harms another", map[string]map[string]float64{"random_page_cost": {"reads": .3, "writes": -.3}},
+			[]string{"random_page_cost", "log_lock_waits"}, []string{"shared_buffers", "work_mem", "effective_cache_size", "max_wal_size"}, nil, nil},
+		{"nothing does anything", nil, []string{"log_lock_waits"}, []string{"shared_buffers", "work_mem", "effective_cache_size", "random_page_cost", "max_wal_size"}, nil, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			v := &rundoc.Verification{Mode: rundoc.ModeScratch, Patch: patch, Scenarios: []string{"reads", "writes"}, Pairs: 6}
+			l := &lab{rng: rand.New(rand.NewPCG(3, 1)), effects: tc.effects, noise: .004, pairs: 6, checkpoints: 1}
+			asked := l.run(v, 100)
+			r := Judge(v)
+			if !sameSet(r.Kept, tc.kept) || !sameSet(r.Dropped, tc.dropped) {
+				t.Errorf("kept %v, dropped %v\nwant %v, %v\nasked %v", r.Kept, r.Dropped, tc.kept, tc.dropped, asked)
+			}
+			if !reflect.DeepEqual(r.Harmful(), tc.harmful) {
+				t.Errorf("Harmful = %v, want %v", r.Harmful(), tc.harmful)
+			}
+			for _, m := range tc.mention {
+				if !slices.Contains(asked, m) {
+					t.Errorf("%q was not asked for: %v", m, asked)
+				}
+			}
+			for _, n := range r.Dropped {
+				if why, ok := r.Reason(n); !ok || !strings.Contains(why, "dropped") || !strings.Contains(why, "reads") {
+					t.Errorf("Reason(%s) = %q, %v", n, why, ok)
+				}
+			}
+			if _, err := json.Marshal(r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func sameSet(a, b []string) bool {
+	x, y := slices.Clone(a), slices.Clone(b)
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
+}
+
+// TestPartsApart: what a reload brings is measured apart from what the restart adds.
+func TestPartsApart(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads", "writes"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 10)), effects: map[string]map[string]float64{"shared_buffers": both(.2), "max_wal_size": both(.1)}, noise: .004, pairs: 6, checkpoints: 1}
+	l.run(v, 100)
+	r := Judge(v)
+	if len(r.Reload) != 2 || math.Abs(math.Log(r.Reload[0].Verified.Ratio)-.1) > .02 {
+		t.Errorf("reload %+v, want about e^.1", r.Reload)
+	}
+	if len(r.Restart) != 2 || math.Abs(math.Log(r.Restart[0].Verified.Ratio)-.2) > .02 {
+		t.Errorf("restart %+v, want about e^.2", r.Restart)
+	}
+	if e := r.Effect("shared_buffers"); e == nil || e.Pairs != 6 || e.Low > math.Exp(.2) || e.High < math.Exp(.2) {
+		t.Errorf("Effect(shared_buffers) = %+v", e)
+	}
+}
+
+// TestSmallPiecesTogether: five pieces that each make too little difference to be seen make one together, and come back.
+func TestSmallPiecesTogether(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6}
+	effects := map[string]map[string]float64{}
+	for _, p := range patch[:5] {
+		effects[p.Name] = both(.02)
+	}
+	l := &lab{rng: rand.New(rand.NewPCG(4, 1)), effects: effects, noise: .03, pairs: 6}
+	l.run(v, 100)
+	r := Judge(v)
+	if r.Patch[0].Kind != verdict.Better {
+		t.Fatalf("the whole patch is %s with this seed: choose another", r.Patch[0].Verdict)
+	}
+	if !r.Restored || len(r.Dropped) != 0 {
+		t.Errorf("restored %v, dropped %v, pruned %+v", r.Restored, r.Dropped, r.Pruned)
+	}
+}
+
+// TestOutOfTime: what there was no time for is kept and said to be so; a group that harms is dropped whole when there was
+// no time for its culprit; the pruned patch is measured in any case.
+func TestOutOfTime(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads", "writes"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 11)), effects: map[string]map[string]float64{"work_mem": both(-.3)}, noise: .004, pairs: 6, checkpoints: 1}
+	asked := l.run(v, 3)
+	if want := []string{"noise", "patch", "group memory", "pruned"}; !slices.Equal(asked, want) {
+		t.Fatalf("asked %v, want %v", asked, want)
+	}
+	r := Judge(v)
+	if want := []string{"random_page_cost", "max_wal_size", "log_lock_waits"}; !sameSet(r.Kept, want) {
+		t.Errorf("kept %v, want %v", r.Kept, want)
+	}
+	if got := r.Harmful(); !slices.Equal(got, []string{"memory"}) {
+		t.Errorf("Harmful = %v", got)
+	}
+	for _, it := range r.Items {
+		if it.Name == "planner" && (it.Outcome != NotMeasured || it.Why != "no time was left") {
+			t.Errorf("planner: %+v", it)
+		}
+	}
+}
+
+// TestMasked: what seemed to make no difference beside a very slow setting is measured again once that is gone.
+func TestMasked(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 22)), noise: .004, pairs: 6, checkpoints: 1}
+	l.effects = map[string]map[string]float64{"random_page_cost": both(-3)}
+	for len(v.Comparisons) < 5 { // noise, patch, memory, WAL, planner: shared_buffers does not show beside it
+		c, ok := Next(v, false)
+		if !ok {
+			t.Fatal("nothing more to measure")
+		}
+		v.Comparisons = append(v.Comparisons, l.measure(v, c))
+	}
+	l.effects["shared_buffers"] = both(.2)
+	asked := l.run(v, 100)
+	if len(asked) == 0 || asked[0] != "group memory" {
+		t.Errorf("asked for %v, want memory once more", asked)
+	}
+	if r := Judge(v); !sameSet(r.Kept, []string{"shared_buffers", "log_lock_waits"}) || !slices.Equal(r.Harmful(), []string{"random_page_cost"}) {
+		t.Errorf("kept %v, harmful %v", r.Kept, r.Harmful())
+	}
+}
+
+// TestOneGroup: a patch of one group is judged by the comparison of the whole; nothing is measured twice.
+func TestOneGroup(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		effect float64
+		kept   []string
+		asked  []string
+	}{
+		{"harms", -.5, []string{}, []string{"noise", "patch"}},
+		{"helps", .3, []string{"random_page_cost"}, []string{"noise", "patch"}},
+	} {
+		v := &rundoc.Verification{Patch: patch[3:4], Scenarios: []string{"reads"}, Pairs: 6}
+		l := &lab{rng: rand.New(rand.NewPCG(3, 30)), effects: map[string]map[string]float64{"random_page_cost": both(tc.effect)}, noise: .004, pairs: 6, checkpoints: 1}
+		asked := l.run(v, 100)
+		r := Judge(v)
+		if !slices.Equal(asked, tc.asked) || !slices.Equal(r.Kept, tc.kept) {
+			t.Errorf("%s: asked %v, kept %v; want %v, %v", tc.name, asked, r.Kept, tc.asked, tc.kept)
+		}
+		if len(r.Items) != 1 || len(r.Items[0].Scenarios) != 1 || math.Abs(math.Log(r.Items[0].Scenarios[0].Verified.Ratio)-tc.effect) > .05 {
+			t.Errorf("%s: items %+v", tc.name, r.Items)
+		}
+	}
+}
+
+// TestBlind: settings that space checkpoints stay when no visit had one; what else is in their group goes. Those of
+// autovacuum stay when it did not run.
+func TestBlind(t *testing.T) {
+	p := append(slices.Clone(patch), setting("wal_compression", "WAL and checkpoint", "reload"), setting("autovacuum_naptime", "autovacuum", "reload"))
+	v := &rundoc.Verification{Patch: p, Scenarios: []string{"reads"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 31)), noise: .004, pairs: 6}
+	l.run(v, 100)
+	r := Judge(v)
+	if want := []string{"max_wal_size", "autovacuum_naptime", "log_lock_waits"}; !sameSet(r.Kept, want) {
+		t.Errorf("kept %v, want %v", r.Kept, want)
+	}
+	for _, it := range r.Items {
+		if it.Name == "WAL and checkpoint" && (it.Outcome != NoDifference || !strings.HasPrefix(it.Why, "max_wal_size stay: no visit was long enough")) ||
+			it.Name == "autovacuum" && (it.Outcome != NotMeasured || !strings.Contains(it.Why, "hardly ran")) {
+			t.Errorf("%+v", it)
+		}
+	}
+}
+
+// TestAgainst: with other settings in the place of the present ones the patch is compared, and nothing is pruned.
+func TestAgainst(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Against: map[string]string{"jit": "off"}, AgainstName: "theirs"}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 32)), effects: map[string]map[string]float64{"jit": both(.2)}, noise: .004, pairs: 6}
+	if asked := l.run(v, 100); !slices.Equal(asked, []string{"noise", "patch"}) {
+		t.Errorf("asked %v", asked)
+	}
+	r := Judge(v)
+	if r.Against != "theirs" || r.Patch[0].Kind != verdict.Worse || len(r.Dropped) != 0 || r.Rejected {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestRejected: what is worse as a whole is not recommended, though there was no time to find the culprit.
+func TestRejected(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 21)), effects: map[string]map[string]float64{"random_page_cost": both(-2)}, noise: .004, pairs: 6, checkpoints: 1}
+	l.run(v, 3)
+	r := Judge(v)
+	if !r.Rejected || !slices.Equal(r.Kept, []string{"log_lock_waits"}) {
+		t.Errorf("rejected %v, kept %v", r.Rejected, r.Kept)
+	}
+	if why, _ := r.Reason("random_page_cost"); !strings.Contains(why, "worse than the present settings") {
+		t.Errorf("Reason = %q", why)
+	}
+}
+
+// TestNeededStays: what a budget needs is not taken back.
+func TestNeededStays(t *testing.T) {
+	needed := slices.Clone(patch)
+	needed[1].Needed = "keeps the worst case within the memory"
+	v := &rundoc.Verification{Patch: needed, Scenarios: []string{"reads"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 12)), noise: .004, pairs: 6, checkpoints: 1}
+	l.run(v, 100)
+	if r := Judge(v); !slices.Contains(r.Kept, "work_mem") || slices.Contains(r.Kept, "shared_buffers") {
+		t.Errorf("kept %v", r.Kept)
+	}
+}
+
+// TestNoStart: a patch that the server does not start with ends the matter.
+func TestNoStart(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Comparisons: []rundoc.Comparison{
+		{Step: rundoc.StepNoise}, {Step: rundoc.StepPatch, Failed: "FATAL: could not map anonymous shared memory"},
+	}}
+	if c, ok := Next(v, false); ok {
+		t.Errorf("Next = %+v", c)
+	}
+	if r := Judge(v); !strings.Contains(r.Failed, "shared memory") || len(r.Dropped) != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestHarmIsSeldomClaimed: with a patch that does nothing, at most 6 % of the groups are found to do something, over
+// three scenarios together.
+func TestHarmIsSeldomClaimed(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 13))
+	claims, all := 0, 0
+	for range 300 {
+		v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads", "writes", "reports"}, Pairs: 6}
+		(&lab{rng: rng, noise: .05, pairs: 6}).run(v, 100)
+		for _, c := range v.Comparisons {
+			if c.Step == rundoc.StepGroup {
+				all++
+				if outcome(v.Scenarios, c) != NoDifference {
+					claims++
+				}
+			}
+		}
+	}
+	if share := float64(claims) / float64(all); share > .06 {
+		t.Errorf("%.1f %% of %d groups seem to do something", 100*share, all)
+	}
+}
+
+func TestGroupByName(t *testing.T) {
+	for name, want := range map[string]string{
+		"shared_buffers": "memory", "autovacuum_work_mem": "autovacuum", "max_wal_size": "WAL and checkpoint", "wal_compression": "WAL and checkpoint",
+		"checkpoint_timeout": "WAL and checkpoint", "random_page_cost": "planner", "jit": "planner", "max_parallel_workers_per_gather": "parallel",
+		"max_worker_processes": "parallel", "effective_io_concurrency": "I/O", "io_method": "I/O", "log_lock_waits": "logging", "track_io_timing": "logging",
+		"max_connections": "connections", "autovacuum_vacuum_cost_limit": "autovacuum", "maintenance_work_mem": "memory", "bytea_output": "other",
+	} {
+		if got := GroupByName(name); got != want {
+			t.Errorf("GroupByName(%s) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestUnsafe(t *testing.T) {
+	settings := guc.Settings{
+		"fsync":              {Name: "fsync", VarType: "bool", Value: "on"},
+		"synchronous_commit": {Name: "synchronous_commit", VarType: "enum", Value: "off", EnumVals: []string{"on", "off"}},
+		"work_mem":           {Name: "work_mem", VarType: "integer", Unit: "kB", Value: "4096"},
+	}
+	got := Unsafe([]rundoc.PatchSetting{{Name: "fsync", Value: "false"}, {Name: "synchronous_commit", Value: "off"}, {Name: "work_mem", Value: "8MB"}}, settings)
+	if want := []string{"fsync = false"}; !slices.Equal(got, want) {
+		t.Errorf("Unsafe = %v, want %v: what is off already is not lowered", got, want)
+	}
+}
+
+// TestScenarios: settings about writing are measured where something is written.
+func TestScenarios(t *testing.T) {
+	visit := func(sc, side string, wal int64) rundoc.TrialVisit {
+		return rundoc.TrialVisit{Scenario: sc, Side: side, Pair: 1, Seconds: 1, Transactions: 10, TPS: 10, WALBytes: wal}
+	}
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads", "writes"}, Comparisons: []rundoc.Comparison{{Step: rundoc.StepPatch, Visits: []rundoc.TrialVisit{
+		visit("reads", "A", 100), visit("reads", "B", 200), visit("writes", "A", 5<<20), visit("writes", "B", 5<<20)}}}}
+	for _, tc := range []struct {
+		c    rundoc.Comparison
+		want []string
+	}{
+		{rundoc.Comparison{Step: rundoc.StepGroup, Name: "WAL and checkpoint"}, []string{"writes"}},
+		{rundoc.Comparison{Step: rundoc.StepSetting, Name: "max_wal_size"}, []string{"writes"}},
+		{rundoc.Comparison{Step: rundoc.StepGroup, Name: "memory"}, nil},
+		{rundoc.Comparison{Step: rundoc.StepPruned}, nil},
+	} {
+		if got := Scenarios(v, tc.c); !slices.Equal(got, tc.want) {
+			t.Errorf("Scenarios(%s %s) = %v, want %v", tc.c.Step, tc.c.Name, got, tc.want)
+		}
+	}
+}
+
+// TestNeeded: work_mem that was lowered to fit the memory stays.
+func TestNeeded(t *testing.T) {
+	f := probe.Facts{Server: probe.Server{Settings: guc.Settings{
+		"shared_buffers":  {Name: "shared_buffers", VarType: "integer", Unit: "8kB", Value: "16384"},
+		"work_mem":        {Name: "work_mem", VarType: "integer", Unit: "kB", Value: "1048576"},
+		"max_connections": {Name: "max_connections", VarType: "integer", Value: "100"},
+	}}}
+	f.Host.Memory.Budget = probe.Is(int64(4<<30), "test")
+	p := []rundoc.PatchSetting{{Name: "work_mem", Value: "16MB"}, {Name: "shared_buffers", Value: "256MB"}}
+	MarkNeeded(p, f, budget.Load{Active: 20})
+	if p[0].Needed != "keeps the worst case within the memory" || p[1].Needed != "" {
+		t.Errorf("MarkNeeded = %+v", p)
+	}
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"pgfit/advisor/prune"
+	"pgfit/report"
+	"pgfit/workload/cluster"
+	"pgfit/workload/engine"
+	"pgfit/workload/rundoc"
+	"pgfit/workload/scenario"
+	"pgfit/workload/trial"
+)
+
+// verifier makes one comparison after the other, as prune asks for them, and fills a verification.
+type verifier struct {
+	app      *app
+	doc      *rundoc.Document
+	runner   *trial.Runner
+	plan     trial.Plan
+	deadline time.Time
+	recovery time.Duration // limit
+
+	snap     *trial.Snapshot             // scratch mode
+	shape    cluster.Shape               // the same
+	base     map[string]string           // the same: present settings that the stock configuration does not have
+	server   *server                     // session mode
+	datasets map[string]scenario.Dataset // the same
+	bar      *trialBar
+	took     time.Duration // of the last whole comparison
+}
+
+// run measures until nothing is left to ask, the time is up, or ctx ends. What was measured stays in the document.
+func (x *verifier) run(ctx context.Context) error {
+	v := x.doc.Verification
+	x.bar = x.app.trialBar()
+	x.runner.Visited, x.runner.Live = x.bar.visited, x.bar.live
+	defer x.bar.end()
+	for n := 0; ; n++ {
+		last := x.took > 0 && time.Until(x.deadline) < 2*x.took+x.plan.Recovery
+		c, ok := prune.Next(v, last)
+		if ok && x.took > 0 && time.Until(x.deadline) < x.took+x.plan.Recovery {
+			ok, v.OutOfTime = false, true
+		}
+		if !ok {
+			break
+		}
+		err := x.measure(ctx, &c, uint64(n))
+		if len(c.Visits) > 0 || c.Failed != "" {
+			v.Comparisons = append(v.Comparisons, c)
+		}
+		if err != nil {
+			return x.partial(err)
+		}
+		x.told(c)
+	}
+	if x.snap != nil && v.Against == nil && prune.Judge(v).Failed == "" {
+		return x.partial(x.crash(ctx))
+	}
+	return nil
+}
+
+// partial marks a verification that ended early.
+func (x *verifier) partial(err error) error {
+	switch {
+	case err == nil:
+	case errors.Is(err, context.Canceled):
+		x.doc.Verification.Partial = "interrupted"
+	default:
+		x.doc.Verification.Partial = err.Error()
+	}
+	return err
+}
+
+// measure makes one comparison.
+func (x *verifier) measure(ctx context.Context, c *rundoc.Comparison, stream uint64) (err error) {
+	begun := time.Now()
+	x.bar.step(report.StepText(*c))
+	if x.snap == nil {
+		a, b := trial.Side{Config: x.server.config, Set: c.A}, trial.Side{Config: x.server.config, Set: c.B}
+		return x.visits(ctx, c, a, b, stream, begun)
+	}
+	first, err := x.snap.Start(ctx, x.with(c.A), x.shape)
+	if err != nil {
+		return fmt.Errorf("starting a server with the present settings: %w", err)
+	}
+	defer func() { err = errors.Join(err, trial.Stop(ctx, first)) }()
+	if why := first.Unshaped(); why != "" && !slices.Contains(x.doc.Verification.Notes, why) {
+		x.doc.Verification.Notes = append(x.doc.Verification.Notes, why)
+	}
+	a := trial.Side{Config: first.Config(), Server: first}
+	if c.Step == rundoc.StepNoise {
+		return x.visits(ctx, c, a, a, stream, begun)
+	}
+	second, err := x.snap.Start(ctx, x.with(c.B), x.shape)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		c.Failed = err.Error()
+		return nil
+	}
+	defer func() { err = errors.Join(err, trial.Stop(ctx, second)) }()
+	return x.visits(ctx, c, a, trial.Side{Config: second.Config(), Server: second}, stream, begun)
+}
+
+func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.Side, stream uint64, begun time.Time) (err error) {
+	if c.Step == rundoc.StepNoise {
+		c.Visits, err = x.runner.Alone(ctx, a, trial.NoiseVisits)
+		return err
+	}
+	deadline := x.deadline
+	if c.Step == rundoc.StepPatch { // five pairs would be as good as none
+		deadline = deadline.Add(grace(x.doc.Verification))
+	}
+	c.Visits, err = x.runner.Compare(ctx, a, b, prune.Scenarios(x.doc.Verification, *c), stream, deadline)
+	if errors.Is(err, trial.ErrStorm) {
+		c.Failed, err = err.Error(), nil
+	}
+	x.took = max(x.took, time.Since(begun))
+	return err
+}
+
+// grace is how much later than planned the comparison of the whole patch may end on a machine that is slower than expected.
+func grace(v *rundoc.Verification) time.Duration {
+	return min(30*time.Second, time.Duration(v.BudgetSeconds/3*float64(time.Second)))
+}
+
+// with adds settings to the present ones that the stock configuration does not have.
+func (x *verifier) with(set map[string]string) map[string]string {
+	all := map[string]string{}
+	for n, v := range x.base {
+		all[n] = v
+	}
+	for n, v := range set {
+		all[n] = v
+	}
+	return all
+}
+
+// told says what a comparison came to.
+func (x *verifier) told(c rundoc.Comparison) {
+	if c.Step == rundoc.StepNoise {
+		x.bar.say("%s", report.Promise(prune.Noises(x.doc.Verification), x.runner.Pairs, x.runner.Measure))
+		return
+	}
+	x.bar.say("%s", report.ComparisonText(x.doc.Verification, c))
+}
+
+// crash is the recovery check of what is left of the patch.
+func (x *verifier) crash(ctx context.Context) (err error) {
+	v := x.doc.Verification
+	if !x.runner.Writes() {
+		v.Notes = append(v.Notes, "recovery after a crash was not checked: no scenario of this run writes")
+		return nil
+	}
+	if time.Until(x.deadline) < x.plan.Recovery {
+		v.Notes = append(v.Notes, "recovery after a crash was not checked: no time was left")
+		return nil
+	}
+	kept := map[string]string{}
+	for _, p := range v.Patch {
+		kept[p.Name] = p.Value
+	}
+	for _, n := range prune.Judge(v).Dropped {
+		delete(kept, n)
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	x.bar.step("crash and recovery")
+	s, err := x.snap.Start(ctx, x.with(kept), x.shape)
+	if err != nil {
+		return fmt.Errorf("starting a server with the patch: %w", err)
+	}
+	defer func() { err = errors.Join(err, trial.Stop(ctx, s)) }()
+	v.Recovery, err = x.runner.Recover(ctx, trial.Side{Config: s.Config(), Server: s}, x.plan.Recovery, x.recovery)
+	return err
+}
+
+// newRunner makes the runner of a plan.
+func newRunner(v *rundoc.Verification, p trial.Plan, log *slog.Logger) *trial.Runner {
+	return &trial.Runner{Pool: v.PoolSize, Pairs: p.Pairs, Warmup: p.Warmup, Measure: p.Measure, FirstWarmup: p.FirstWarmup, Seed: v.Seed,
+		Protocol: engine.Prepared, Driver: engine.DriverAuto, MaxTries: 3, Log: log}
+}

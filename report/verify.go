@@ -1,0 +1,276 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pgfit/advisor"
+	"pgfit/advisor/advise"
+	"pgfit/advisor/prune"
+	"pgfit/advisor/verdict"
+	"pgfit/workload/rundoc"
+)
+
+// VerifyPlan says what a verification is going to do.
+func VerifyPlan(v *rundoc.Verification, bytes int64, now time.Time) string {
+	var b strings.Builder
+	groups, names, not := []string{}, map[string][]string{}, []string{}
+	for _, p := range v.Patch {
+		if p.Unverified != "" {
+			not = append(not, p.Name)
+			continue
+		}
+		if names[p.Group] == nil {
+			groups = append(groups, p.Group)
+		}
+		names[p.Group] = append(names[p.Group], p.Name)
+	}
+	for _, g := range groups {
+		fmt.Fprintf(&b, "patch      %s: %s\n", g, strings.Join(names[g], ", "))
+	}
+	if len(not) > 0 {
+		fmt.Fprintf(&b, "unverified %s\n", strings.Join(not, ", "))
+	}
+	if v.AgainstName != "" {
+		var set []string
+		for _, n := range slices.Sorted(maps.Keys(v.Against)) {
+			set = append(set, n+" = "+v.Against[n])
+		}
+		fmt.Fprintf(&b, "against    %s: %s\n", v.AgainstName, strings.Join(set, ", "))
+	}
+	where := "two scratch servers from one snapshot, taking turns"
+	if v.Mode == rundoc.ModeSession {
+		where = "one server, SET on pgfit's own connections, taking turns"
+	}
+	fmt.Fprintf(&b, "compares   %s\n", where)
+	fmt.Fprintf(&b, "scenarios  %s; %s of data; pool size %d\n", strings.Join(v.Scenarios, ", "), Size(bytes), v.PoolSize)
+	fmt.Fprintf(&b, "visits     %d pairs in random order, seed %d; each visit %s of warm-up and %s measured\n", v.Pairs, v.Seed, Seconds(v.WarmupSeconds), Seconds(v.MeasureSeconds))
+	end := now.Add(time.Duration(v.BudgetSeconds * float64(time.Second)))
+	fmt.Fprintf(&b, "ends       by %s (budget %s)", end.Format("15:04:05"), Seconds(v.BudgetSeconds))
+	return b.String()
+}
+
+// Promise says, before anything is compared, how small a change the comparisons will show.
+func Promise(noise []prune.Noise, pairs int, measure time.Duration) string {
+	var words []string
+	for _, n := range noise {
+		words = append(words, fmt.Sprintf("%s or more under %s (visits to one server differ by %s)", verdict.Percent(n.Detectable), n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1)))
+	}
+	return fmt.Sprintf("%d pairs of %s will show, four times in five, a change of %s", pairs, Seconds(measure.Seconds()), strings.Join(words, ", "))
+}
+
+// StepText says what a comparison compares.
+func StepText(c rundoc.Comparison) string {
+	switch c.Step {
+	case rundoc.StepNoise:
+		return "noise between visits to one server"
+	case rundoc.StepPatch:
+		if len(c.A) > 0 {
+			return "the patch against the other settings"
+		}
+		return "the patch against the present settings"
+	case rundoc.StepReload:
+		return "what needs no restart"
+	case rundoc.StepRestart:
+		return "what the restart adds"
+	case rundoc.StepGroup:
+		if len(c.Removed) == 1 {
+			return "without " + c.Removed[0]
+		}
+		return fmt.Sprintf("without %s (%s)", c.Name, strings.Join(c.Removed, ", "))
+	case rundoc.StepSetting:
+		return "without " + c.Name
+	case rundoc.StepPruned:
+		return "the pruned patch against the present settings"
+	}
+	return c.Step
+}
+
+// ComparisonText is one line on a comparison that has been made: B against A.
+func ComparisonText(v *rundoc.Verification, c rundoc.Comparison) string {
+	if c.Failed != "" {
+		return StepText(c) + ": cannot be measured: " + c.Failed
+	}
+	var words []string
+	for _, sc := range v.Scenarios {
+		if r := prune.Throughput(c, sc); r.Pairs > 0 {
+			words = append(words, sc+" "+r.Words())
+		}
+	}
+	return StepText(c) + ": " + strings.Join(words, "; ")
+}
+
+// Verified writes what a verification came to.
+func Verified(w io.Writer, a *advise.Advice, markdown bool) error {
+	p := &page{w: w, markdown: markdown}
+	if markdown {
+		p.line("# pgfit verify: %s\n", a.Target)
+	}
+	p.verified(a.Verified)
+	return p.err
+}
+
+// verified is the section about a verification.
+func (p *page) verified(r *prune.Result) {
+	if r == nil {
+		return
+	}
+	against := "the present settings"
+	if r.Against != "" {
+		against = r.Against
+	}
+	p.title("verified: the patch against " + against + ", in pairs")
+	if r.Failed != "" {
+		p.para("The patch could not be measured: %s", r.Failed)
+		return
+	}
+	if r.Partial != "" {
+		p.para("This verification is partial: %s.", r.Partial)
+	}
+	p.gains("All of the patch", r.Patch)
+	p.gains("What is left of it", r.Pruned)
+	p.gains("Of that, what needs no restart", r.Reload)
+	p.gains("What the restart adds to it", r.Restart)
+	p.pieces(r)
+	p.recovered(r.Recovery)
+	for _, n := range r.Notes {
+		p.item(n)
+	}
+	for _, u := range r.Unchecked {
+		p.item("unverified: " + u)
+	}
+	p.noise(r)
+}
+
+func (p *page) gains(what string, all []prune.Gain) {
+	if len(all) == 0 {
+		return
+	}
+	p.line("%s\n", what)
+	t := Table{Header: []string{"scenario ", "TPS before", "after", "verdict ", "pairs", "p"}}
+	more := Table{Header: []string{"scenario ", "p99 ms before", "after", "changed ", "CPU ms/tx before", "after", "WAL/tx before", "after"}}
+	for _, g := range all {
+		t.Add(g.Scenario, Rate(g.BeforeTPS), Rate(g.AfterTPS), g.Verdict, strconv.Itoa(g.Verified.Pairs), chance(g.P))
+		more.Add(g.Scenario, Millis(g.BeforeP99), Millis(g.AfterP99), effect(g.P99), cpu(g.BeforeCPU), cpu(g.AfterCPU), Size(int64(g.BeforeWAL)), Size(int64(g.AfterWAL)))
+	}
+	p.table(t)
+	p.line("")
+	p.table(more)
+	p.line("")
+}
+
+func cpu(seconds float64) string {
+	if seconds <= 0 {
+		return "-"
+	}
+	return figures(seconds * 1e3)
+}
+
+func chance(p float64) string {
+	if p < 0 {
+		return "-"
+	}
+	return strconv.FormatFloat(p, 'f', 3, 64)
+}
+
+// effect is a ratio as a signed percentage with its interval.
+func effect(e advisor.Effect) string {
+	if e.Pairs == 0 || e.High == 0 {
+		return "-"
+	}
+	if e.Ratio > 2 {
+		return fmt.Sprintf("%s times (%s to %s)", figures(e.Ratio), figures(e.Low), figures(e.High))
+	}
+	signed := func(r float64) string { return strconv.FormatFloat(100*(r-1), 'f', 0, 64) }
+	sign := ""
+	if e.Ratio > 1 {
+		sign = "+"
+	}
+	return fmt.Sprintf("%s%s %% (%s to %s)", sign, signed(e.Ratio), signed(e.Low), signed(e.High))
+}
+
+// pieces lists the groups, and the single settings that were looked into, with what becomes of them.
+func (p *page) pieces(r *prune.Result) {
+	if r.Against != "" {
+		return
+	}
+	t := Table{Header: []string{"taken back ", "outcome ", "stays ", "scenario ", "with it, against without it "}}
+	for _, it := range r.Items {
+		name, stays := it.Name, "no"
+		if it.Single {
+			name = "  " + name
+		} else if len(it.Settings) == 1 && it.Settings[0] != it.Name {
+			name += ": " + it.Settings[0]
+		}
+		if it.Kept {
+			stays = "yes"
+		}
+		row := []string{name, string(it.Outcome), stays}
+		for _, e := range it.Scenarios {
+			t.Add(append(row, e.Scenario, e.Verdict)...)
+			row = []string{"", "", ""}
+		}
+		if it.Why != "" {
+			t.Add(append(row, "", it.Why)...)
+		}
+	}
+	p.table(t)
+	p.line("")
+	if h := r.Harmful(); len(h) > 0 {
+		p.item("Harmful, and dropped: " + strings.Join(h, ", "))
+	}
+	if r.Rejected {
+		p.item("The patch is worse than the present settings, and the time did not suffice to find out what makes it so: give a longer --budget")
+	}
+	if len(r.Dropped) > 0 {
+		p.item("Dropped from the patch: " + strings.Join(r.Dropped, ", "))
+	}
+	if r.Restored {
+		p.item("What made no difference by itself came back: without all of it a gain of the whole patch was gone")
+	}
+	if len(r.Kept) > 0 {
+		p.item("Stay in the patch: " + strings.Join(r.Kept, ", "))
+	} else {
+		p.item("Nothing of the patch is left")
+	}
+}
+
+func (p *page) recovered(c *rundoc.RecoveryCheck) {
+	if c == nil {
+		return
+	}
+	verdict := "within"
+	if c.Estimate > c.Limit {
+		verdict = "over"
+	}
+	text := fmt.Sprintf("Killed before a checkpoint with %s of WAL to replay, the patched server was back after %s.", Size(c.WALBytes), Seconds(c.Seconds))
+	if c.AtWorst > c.WALBytes {
+		text += fmt.Sprintf(" At worst %s are to be replayed: about %s (in proportion),", Size(c.AtWorst), Seconds(c.Estimate))
+	} else {
+		text += " That is"
+	}
+	p.item(fmt.Sprintf("%s %s the limit of %s.", text, verdict, Seconds(c.Limit)), intact(c))
+}
+
+func intact(c *rundoc.RecoveryCheck) string {
+	if c.Intact {
+		return fmt.Sprintf("Checksums over every row of %d tables were the same before and after.", c.Tables)
+	}
+	return "Rows of " + c.Different + " differ after the recovery: something is wrong with this server or its disk."
+}
+
+func (p *page) noise(r *prune.Result) {
+	for _, n := range r.Noise {
+		p.item(fmt.Sprintf("%s: visits to one server differed by %s; planned to see a change of %s", n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1), verdict.Percent(n.Detectable)))
+	}
+	if r.Mode == rundoc.ModeScratch && len(r.Patch) > 0 {
+		p.para("\nThe checkpoint after each visit is counted into its time. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
+			"such as most of autovacuum's, do not show in visits of seconds.", r.PoolSize)
+	}
+}

@@ -1,0 +1,99 @@
+package trial
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"pgfit/workload/load"
+)
+
+// ErrPlan is wrapped by every refusal of MakePlan.
+var ErrPlan = errors.New("cannot be planned")
+
+// Request is what a verification has to fit into its time.
+type Request struct {
+	Budget      time.Duration
+	Bytes       int64 // of data to be loaded; 0 when they are there
+	Scenarios   int
+	Pairs       int           // the user's; 0 lets the budget decide
+	Measure     time.Duration // the user's length of a visit; 0 lets the budget decide
+	Comparisons int           // that would be made if there were time: the patch, its groups, what is left of it
+	Copies      bool
+}
+
+// Plan says how long everything takes.
+type Plan struct {
+	Pairs       int
+	Warmup      time.Duration
+	Measure     time.Duration
+	FirstWarmup time.Duration
+	Recovery    time.Duration // writing before the crash
+}
+
+// NoiseVisits is how many visits to one server a scenario gets before anything is compared.
+const NoiseVisits = 4
+
+// ladder are pairs and measured windows in the order in which they are worth their time. With six pairs all six have to
+// agree before anything may be claimed, so that eight show a change two thirds as large; after that visits have to be long
+// enough to hold what happens between two checkpoints.
+var ladder = []struct {
+	pairs   int
+	measure time.Duration
+}{
+	{6, time.Second}, {8, time.Second}, {8, 1500 * time.Millisecond}, {8, 2 * time.Second}, {10, 2 * time.Second}, {10, 3 * time.Second}, {12, 3 * time.Second},
+	{12, 5 * time.Second}, {12, 7 * time.Second}, {12, 10 * time.Second}, {12, 15 * time.Second}, {12, 20 * time.Second}, {12, 30 * time.Second},
+}
+
+// MakePlan gives every comparison as many pairs, and visits as long, as the budget holds, six pairs of one second at least. It
+// refuses a budget that does not hold the noise and one comparison.
+func MakePlan(r Request) (Plan, error) {
+	fixed := load.Time(r.Bytes)
+	left := r.Budget - fixed
+	var p Plan
+	for i, step := range ladder {
+		next := Plan{Pairs: cmp.Or(r.Pairs, step.pairs)}
+		next.setTimes(cmp.Or(r.Measure, step.measure))
+		if i > 0 && next.Seconds(r, r.Comparisons) > left {
+			break
+		}
+		p = next
+	}
+	if need := p.Seconds(r, 1) - p.afterwards(r); need > left { // the recovery check comes last and can fall out
+		return p, fmt.Errorf("budget %s: %w: noise and %d pairs of %s for %d scenarios need %s", r.Budget.Truncate(time.Second), ErrPlan, p.Pairs, p.Measure, r.Scenarios,
+			(need + fixed + time.Second).Truncate(time.Second))
+	}
+	return p, nil
+}
+
+// setTimes derives everything from the measured window of one visit.
+func (p *Plan) setTimes(measure time.Duration) {
+	p.Measure = measure
+	p.Warmup = min(max(p.Measure/5, 300*time.Millisecond), 2*time.Second)
+	p.FirstWarmup = min(p.Measure, 10*time.Second)
+	if p.Measure < ladder[0].measure { // the user's wish
+		p.Warmup, p.FirstWarmup = p.Measure/2, 2*p.Measure
+	}
+	p.Recovery = min(max(2*p.Measure, 2*time.Second), time.Minute)
+}
+
+// Seconds is how long the noise, so many comparisons and the recovery check take, without loading.
+func (p Plan) Seconds(r Request, comparisons int) time.Duration {
+	visit := p.Warmup + p.Measure + overhead
+	noise := r.setup() + p.FirstWarmup + time.Duration(NoiseVisits*r.Scenarios)*visit
+	one := r.setup() + 2*p.FirstWarmup + time.Duration(2*p.Pairs*r.Scenarios)*visit
+	return noise + time.Duration(comparisons)*one + p.afterwards(r)
+}
+
+// afterwards is the recovery check.
+func (p Plan) afterwards(r Request) time.Duration { return r.setup() + 2*p.Recovery }
+
+// setup comes before each comparison: two copies of a few hundred megabytes, two starts, the connections (measured: 1 to
+// 3 s), or the connections alone.
+func (r Request) setup() time.Duration {
+	if r.Copies {
+		return 3 * time.Second
+	}
+	return time.Second
+}

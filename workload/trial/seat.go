@@ -1,0 +1,162 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pgfit/workload/cluster"
+	"pgfit/workload/engine"
+	"pgfit/workload/load"
+	"pgfit/workload/observe"
+)
+
+// seat is a side with its connections open: those of the load, and one for counters and checkpoints.
+type seat struct {
+	eng    engine.Engine
+	conn   *pgx.Conn
+	major  int
+	server *cluster.Server
+}
+
+// sit opens every side. Where one fails, all are closed again.
+func (r *Runner) sit(ctx context.Context, sides ...Side) (seats []*seat, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(seats)
+		}
+	}()
+	for _, side := range sides {
+		s, err := r.open(ctx, side)
+		if s != nil {
+			seats = append(seats, s)
+		}
+		if err != nil {
+			return seats, err
+		}
+	}
+	return seats, nil
+}
+
+func (r *Runner) open(ctx context.Context, side Side) (*seat, error) {
+	cfg := side.Config.Copy()
+	cfg.RuntimeParams["application_name"] = appName + " observer"
+	s := &seat{server: side.Server}
+	var err error
+	if s.conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
+		return nil, err
+	}
+	var version int
+	if err := s.conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
+		return s, err
+	}
+	s.major = version / 10000
+	if err := s.analyze(ctx); err != nil {
+		return s, err
+	}
+	connect := side.Config.Config.Copy()
+	connect.RuntimeParams["application_name"] = appName
+	for name, value := range side.Set {
+		connect.RuntimeParams[name] = value
+	}
+	ec := engine.Config{Connect: connect, Vars: r.Vars, Seed: r.Seed, Protocol: r.Protocol, Driver: r.Driver, MaxTries: r.MaxTries, Log: r.Log}
+	for _, sc := range r.Scenarios {
+		for _, tx := range sc.Transactions {
+			ec.Scripts = append(ec.Scripts, engine.Weighted{Script: tx.Parsed, Weight: tx.Weight})
+		}
+	}
+	if s.eng, err = engine.Open(ctx, ec); err != nil {
+		return s, fmt.Errorf("opening the load engine: %w", err)
+	}
+	if err := s.eng.Grow(ctx, r.Pool); err != nil {
+		return s, fmt.Errorf("opening %d connections: %w", r.Pool, err)
+	}
+	return s, nil
+}
+
+// analyze makes the statistics anew on a scratch server whose default_statistics_target is not that of the snapshot:
+// before that the setting has no effect.
+func (s *seat) analyze(ctx context.Context) error {
+	var stock bool
+	if err := s.conn.QueryRow(ctx, "SELECT setting = boot_val FROM pg_settings WHERE name = 'default_statistics_target'").Scan(&stock); err != nil {
+		return err
+	}
+	if s.server == nil || stock {
+		return nil
+	}
+	rows, err := s.conn.Query(ctx, "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = $1 ORDER BY 1", load.Schema)
+	if err != nil {
+		return err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if _, err := s.conn.Exec(ctx, "ANALYZE "+t); err != nil {
+			return fmt.Errorf("analyzing %s: %w", t, err)
+		}
+	}
+	return nil
+}
+
+// settle brings a scratch server to the state that every visit begins from: everything written, nothing pending. It
+// tells how long that took. A server of the user's is left alone.
+func (s *seat) settle(ctx context.Context) (time.Duration, error) {
+	if s.server == nil {
+		return 0, nil
+	}
+	begun := time.Now()
+	if _, err := s.conn.Exec(ctx, "CHECKPOINT"); err != nil {
+		return 0, fmt.Errorf("checkpoint after a visit: %w", err)
+	}
+	return time.Since(begun), nil
+}
+
+// counters are read at both ends of a visit.
+func (s *seat) counters(ctx context.Context) (observe.Counters, time.Duration, error) {
+	c, err := observe.Read(ctx, s.conn, s.major)
+	if err != nil {
+		return nil, 0, err
+	}
+	cpu := time.Duration(-1)
+	if s.server != nil {
+		if used, ok := s.server.CPU(); ok {
+			cpu = used
+		}
+	}
+	return c, cpu, nil
+}
+
+// close ends the connections; a frozen server is thawed first, or it would not answer.
+func (s *seat) close() {
+	if s.server != nil {
+		s.server.Thaw()
+	}
+	if s.eng != nil {
+		s.eng.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	s.conn.Close(ctx)
+}
+
+func closeAll(seats []*seat) {
+	for _, s := range seats {
+		s.close()
+	}
+}
+
+// focus freezes the other servers and lets one run.
+func focus(seats []*seat, on int) {
+	for i, s := range seats {
+		if i != on && s.server != nil {
+			s.server.Freeze()
+		}
+	}
+	if s := seats[on].server; s != nil {
+		s.Thaw()
+	}
+}

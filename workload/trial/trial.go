@@ -1,0 +1,199 @@
+// Package trial measures two settings of PostgreSQL against each other: on two scratch servers that were copied from one
+// snapshot, or on one server of the user's with SET on pgfit's own connections. Visits alternate in random pairs, only one
+// side has load at a time, and each visit begins from the same state. It records visits; what they mean is the advisor's
+// business.
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pgfit/workload/cluster"
+	"pgfit/workload/engine"
+	"pgfit/workload/rundoc"
+	"pgfit/workload/scenario"
+)
+
+// appName is the application_name of the load's connections.
+const appName = "pgfit"
+
+// ErrStorm says that more than a tenth of the transactions failed, so that there is no throughput to compare.
+var ErrStorm = errors.New("too many operations fail")
+
+// Side is one of the two settings under comparison.
+type Side struct {
+	Config *pgx.ConnConfig
+	Server *cluster.Server   // nil: a server that pgfit did not start; nothing but pgfit's own sessions is touched
+	Set    map[string]string // given to pgfit's own sessions on connecting
+}
+
+// Runner makes the visits of comparisons.
+type Runner struct {
+	Scenarios   []scenario.Scenario
+	Vars        map[string]string // of the scripts
+	Pool        int               // connections, all of them busy
+	Pairs       int
+	Warmup      time.Duration // of each visit, dropped
+	Measure     time.Duration
+	FirstWarmup time.Duration // of each side, once, over all scenarios; longer while it still gets faster
+	Seed        uint64        // of order and keys
+	Protocol    engine.Protocol
+	Driver      string
+	MaxTries    int
+	Log         *slog.Logger
+	Visited     func(v rundoc.TrialVisit, done, total int) // may be nil
+	Live        func(p engine.Progress)                    // may be nil
+}
+
+// overhead of a visit beside warm-up and window: counters, thawing, the checkpoint that follows (measured: 60 to 400 ms on
+// a virtual disk, reads and writes).
+const overhead = 300 * time.Millisecond
+
+// VisitTime is how long one visit takes.
+func (r *Runner) VisitTime() time.Duration { return r.Warmup + r.Measure + overhead }
+
+// Compare makes Pairs pairs of visits for every scenario. The order of scenarios, and of A and B in a pair, follows from the
+// seed and stream. Where deadline, if not zero, leaves no time for another pair, it ends earlier without an error. With an
+// error, such as the context's, the visits made so far come back too. names limits the scenarios; nil is all.
+func (r *Runner) Compare(ctx context.Context, a, b Side, names []string, stream uint64, deadline time.Time) ([]rundoc.TrialVisit, error) {
+	seats, err := r.sit(ctx, a, b)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(seats)
+	scenarios := r.named(names)
+	if err := r.warm(ctx, seats, scenarios); err != nil {
+		return nil, err
+	}
+	rng := rand.New(rand.NewPCG(r.Seed, stream))
+	var visits []rundoc.TrialVisit
+	for pair := 1; pair <= r.Pairs; pair++ {
+		begun := time.Now()
+		for _, s := range rng.Perm(len(scenarios)) {
+			first := rng.IntN(2)
+			for _, side := range []int{first, 1 - first} {
+				v, err := r.visit(ctx, seats, side, scenarios[s])
+				if err != nil {
+					return visits, err
+				}
+				v.Pair, v.Order = pair, len(visits)
+				visits = append(visits, v)
+				if r.Visited != nil {
+					r.Visited(v, len(visits), 2*r.Pairs*len(scenarios))
+				}
+			}
+		}
+		if !deadline.IsZero() && time.Now().Add(time.Since(begun)).After(deadline) {
+			break
+		}
+	}
+	return visits, nil
+}
+
+// Alone visits one side again and again, n times for each scenario, as if it were both: what differs is noise.
+func (r *Runner) Alone(ctx context.Context, a Side, n int) ([]rundoc.TrialVisit, error) {
+	seats, err := r.sit(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(seats)
+	if err := r.warm(ctx, seats, r.Scenarios); err != nil {
+		return nil, err
+	}
+	var visits []rundoc.TrialVisit
+	for i := range n {
+		for _, sc := range r.Scenarios {
+			v, err := r.visit(ctx, seats, 0, sc)
+			if err != nil {
+				return visits, err
+			}
+			v.Pair, v.Side, v.Order = i/2+1, string("AB"[i%2]), len(visits)
+			visits = append(visits, v)
+			if r.Visited != nil {
+				r.Visited(v, len(visits), n*len(r.Scenarios))
+			}
+		}
+	}
+	return visits, nil
+}
+
+// named are the scenarios of those names, in the Runner's order; all for nil.
+func (r *Runner) named(names []string) []scenario.Scenario {
+	if names == nil {
+		return r.Scenarios
+	}
+	var out []scenario.Scenario
+	for _, sc := range r.Scenarios {
+		for _, n := range names {
+			if n == sc.Name {
+				out = append(out, sc)
+			}
+		}
+	}
+	return out
+}
+
+// warm brings each side to its working state once, the other one frozen, and ends it with a checkpoint.
+func (r *Runner) warm(ctx context.Context, seats []*seat, scenarios []scenario.Scenario) error {
+	for i := range seats {
+		focus(seats, i)
+		for _, sc := range scenarios {
+			if err := r.warmOne(ctx, seats[i], sc, r.FirstWarmup/time.Duration(2*len(scenarios))); err != nil {
+				return fmt.Errorf("warming up %s: %w", sc.Name, err)
+			}
+		}
+		if _, err := seats[i].settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A side is warm when a stretch is not faster than the one before by more than a tenth. One whose data do not fit into its
+// memory goes on for up to so many stretches.
+const (
+	stillWarming = 1.1
+	mostWarming  = 20
+)
+
+func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, stretch time.Duration) error {
+	before := 0.0
+	for range mostWarming {
+		res, err := s.eng.Run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: stretch, Progress: r.Live})
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case res.Storm != "":
+			return fmt.Errorf("%w: %s", ErrStorm, res.Storm)
+		}
+		tps := float64(res.Transactions) / res.Elapsed.Seconds()
+		if before > 0 && tps < stillWarming*before {
+			return nil
+		}
+		before = tps
+	}
+	return nil
+}
+
+// weights are the shares of the engine's scripts in one scenario; the engine has those of all scenarios, one after another.
+func (r *Runner) weights(name string) []int {
+	var w []int
+	for _, sc := range r.Scenarios {
+		for _, tx := range sc.Transactions {
+			if sc.Name == name {
+				w = append(w, tx.Weight)
+			} else {
+				w = append(w, 0)
+			}
+		}
+	}
+	return w
+}

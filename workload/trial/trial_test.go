@@ -1,0 +1,228 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"pgfit/profiles"
+	"pgfit/workload/cluster"
+	"pgfit/workload/load"
+	"pgfit/workload/rundoc"
+	"pgfit/workload/scenario"
+)
+
+// snapshot loads a small shop on the real disk, and takes everything away with the test.
+func snapshot(t *testing.T) *Snapshot {
+	t.Helper()
+	bin, err := cluster.Find(cluster.FindOptions{})
+	if err != nil {
+		t.Skip("no server binaries: ", err)
+	}
+	dir, err := os.MkdirTemp("/var/tmp", "pgfit-trial-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, ds := shop(t, "read-only")
+	snap, err := Load(context.Background(), Recipe{Binaries: bin, Dir: dir, Datasets: map[string]scenario.Dataset{ds.Name: ds}, Bytes: 16 << 20, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := snap.Remove(context.Background()); err != nil {
+			t.Error(err)
+		}
+		nothingLeft(t, dir)
+	})
+	return snap
+}
+
+func nothingLeft(t *testing.T, dir string) {
+	t.Helper()
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if out, _ := exec.Command("pgrep", "-f", dir).Output(); len(out) > 0 {
+		t.Errorf("processes left: %s", out)
+	}
+}
+
+func shop(t *testing.T, name string) (scenario.Scenario, scenario.Dataset) {
+	t.Helper()
+	sc, ds, err := scenario.Load(profiles.FS, name, os.ReadFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sc, ds
+}
+
+func (s *Snapshot) side(t *testing.T, settings map[string]string) Side {
+	t.Helper()
+	srv, err := s.Start(context.Background(), settings, cluster.Shape{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := Stop(context.Background(), srv); err != nil {
+			t.Error(err)
+		}
+	})
+	return Side{Config: srv.Config(), Server: srv}
+}
+
+func runner(t *testing.T, snap *Snapshot, names ...string) *Runner {
+	t.Helper()
+	r := &Runner{Vars: snap.Vars, Pool: 2, Pairs: 6, Warmup: 30 * time.Millisecond, Measure: 100 * time.Millisecond, FirstWarmup: 300 * time.Millisecond, Seed: 3, MaxTries: 3}
+	for _, n := range names {
+		sc, _ := shop(t, n)
+		r.Scenarios = append(r.Scenarios, sc)
+	}
+	return r
+}
+
+// ratio is the mean of ln(B/A), and how many of the pairs have B ahead.
+func ratio(visits []rundoc.TrialVisit, scenario string) (mean float64, ahead, pairs int) {
+	tps := map[int]map[string]float64{}
+	for _, v := range visits {
+		if v.Scenario == scenario {
+			if tps[v.Pair] == nil {
+				tps[v.Pair] = map[string]float64{}
+			}
+			tps[v.Pair][v.Side] = v.TPS
+		}
+	}
+	for _, p := range tps {
+		d := math.Log(p["B"] / p["A"])
+		mean += d / float64(len(tps))
+		if d > 0 {
+			ahead++
+		}
+	}
+	return mean, ahead, len(tps)
+}
+
+// TestTrials runs every test that needs servers on one snapshot, since loading it takes the longest.
+func TestTrials(t *testing.T) {
+	ignore := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
+	snap := snapshot(t)
+	good, bad := snap.side(t, nil), snap.side(t, map[string]string{"random_page_cost": "1000"})
+	t.Run("harm and its reverse", func(t *testing.T) { harmAndItsReverse(t, runner(t, snap, "read-only"), good, bad) })
+	t.Run("session", func(t *testing.T) { session(t, runner(t, snap, "read-only"), good) })
+	t.Run("cancel", func(t *testing.T) { cancelled(t, runner(t, snap, "read-only"), good, bad) })
+	t.Run("deadline", func(t *testing.T) { deadline(t, runner(t, snap, "read-only"), good, bad) })
+	t.Run("writes are charged", func(t *testing.T) { writesAreCharged(t, runner(t, snap, "write-heavy"), good) })
+}
+
+// harmAndItsReverse: random_page_cost = 1000 makes the server read whole tables where it used an index. As B it is far
+// behind in every pair, as A far ahead in none: the effect is many times any noise.
+func harmAndItsReverse(t *testing.T, r *Runner, good, bad Side) {
+	for _, tc := range []struct {
+		name string
+		a, b Side
+		want int
+	}{{"harm", good, bad, 0}, {"the reverse", bad, good, 6}} {
+		visits, err := r.Compare(context.Background(), tc.a, tc.b, nil, 1, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mean, ahead, pairs := ratio(visits, "read-only")
+		if pairs != 6 || ahead != tc.want || math.Abs(mean) < math.Log(3) {
+			t.Errorf("%s: B is ahead in %d of %d pairs, e^%.2f times as fast", tc.name, ahead, pairs, mean)
+		}
+		for i, v := range visits {
+			if v.Order != i || v.P99 <= 0 || v.CPUSeconds < 0 || v.Seconds < .05 {
+				t.Errorf("visit %d: %+v", i, v)
+			}
+		}
+	}
+}
+
+// writesAreCharged: a visit that writes has WAL, and a checkpoint after it whose time lowers its throughput; the data
+// survive a crash, with the same checksums, and a difference in them would be named.
+func writesAreCharged(t *testing.T, r *Runner, side Side) {
+	ctx := context.Background()
+	visits, err := r.Alone(ctx, side, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range visits {
+		plain := float64(v.Transactions) / v.Seconds
+		if v.WALBytes <= 0 || v.CheckpointSeconds <= 0 || v.TPS >= plain {
+			t.Errorf("WAL %d bytes, checkpoint %g s, %g TPS charged, %g plain", v.WALBytes, v.CheckpointSeconds, v.TPS, plain)
+		}
+	}
+	check, err := r.Recover(ctx, side, 300*time.Millisecond, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !check.Intact || check.WALBytes <= 0 || check.Seconds <= 0 || check.Estimate < check.Seconds || check.Tables < 4 {
+		t.Errorf("recovery %+v", check)
+	}
+	if got := differing(map[string]string{"a": "1 2", "b": "3 4"}, map[string]string{"a": "1 2", "b": "3 5"}); got != "b" {
+		t.Errorf("differing = %q", got)
+	}
+}
+
+// session: on one server the two sides differ by what their sessions SET, and nothing else on it changes.
+func session(t *testing.T, r *Runner, srv Side) {
+	a, b := Side{Config: srv.Config}, Side{Config: srv.Config, Set: map[string]string{"random_page_cost": "1000"}}
+	visits, err := r.Compare(context.Background(), a, b, nil, 1, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mean, ahead, pairs := ratio(visits, "read-only"); pairs != 6 || ahead != 0 || mean > -math.Log(3) {
+		t.Errorf("B is ahead in %d of %d pairs, e^%.2f times as fast", ahead, pairs, mean)
+	}
+	for _, v := range visits {
+		if v.CheckpointSeconds != 0 || v.CPUSeconds != -1 {
+			t.Errorf("a visit to somebody's own server: %+v", v)
+		}
+	}
+}
+
+// cancelled: a cancelled comparison ends soon, keeps the visits that were finished, and leaves its servers stoppable.
+func cancelled(t *testing.T, r *Runner, good, bad Side) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var once sync.Once
+	r.Visited = func(_ rundoc.TrialVisit, done, _ int) {
+		if done == 3 {
+			once.Do(cancel)
+		}
+	}
+	visits, err := r.Compare(ctx, good, bad, nil, 1, time.Time{})
+	if !errors.Is(err, context.Canceled) || len(visits) != 3 {
+		t.Errorf("%d visits, %v", len(visits), err)
+	}
+}
+
+// deadline: without time for a second pair there is one, and no error.
+func deadline(t *testing.T, r *Runner, good, bad Side) {
+	visits, err := r.Compare(context.Background(), good, bad, nil, 1, time.Now())
+	if err != nil || len(visits) != 2 {
+		t.Errorf("%d visits, %v; want the two of one pair", len(visits), err)
+	}
+}
+
+// TestCheckRoom: a data size that no disk holds is refused before anything starts.
+func TestCheckRoom(t *testing.T) {
+	if err := CheckRoom(t.TempDir(), 1<<50, time.Second); !errors.Is(err, load.ErrDisk) {
+		t.Errorf("CheckRoom of 1 PB = %v, want ErrDisk", err)
+	}
+	if err := CheckRoom(t.TempDir(), 1<<20, time.Second); err != nil {
+		t.Errorf("CheckRoom of 1 MB = %v", err)
+	}
+}
