@@ -95,7 +95,7 @@ func (s *situation) byTrial(name string) (verdict, bool) {
 	case best.acting == 0:
 		return verdict{keep: fmt.Sprintf("without effect on this workload: %s explained with %s, and none is carried out in another way", asked, values(name, all))}, true
 	case best.timed == 0:
-		return verdict{keep: fmt.Sprintf("another value changes how %d of %s are carried out, and none of those was timed: it is not seen to be better (--scenario analytic times some)", best.acting, asked)}, true
+		return verdict{keep: fmt.Sprintf("another value changes how %d of %s are carried out, and none of those was timed: it is not seen to be better (--scenario analytic and a longer budget time more)", best.acting, asked)}, true
 	case best.ratio < worthIt:
 		return verdict{keep: fmt.Sprintf("the run tried %s on %s: %.2f times as fast, no gain", best.value, count(best.timed, "statement"), best.ratio)}, true
 	case !best.apart:
