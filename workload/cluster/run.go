@@ -132,9 +132,12 @@ func (s *Server) launch(log *os.File, line []string) error {
 		return err
 	}
 	s.cmd, s.done, s.frozen = cmd, make(chan error, 1), false
-	go func(cmd *exec.Cmd, done chan error) { done <- cmd.Wait() }(s.cmd, s.done)
+	go await(s.cmd, s.done)
 	return s.cage.enter(s.PID(), open)
 }
+
+// await hands on how a server process ended.
+func await(cmd *exec.Cmd, done chan<- error) { done <- cmd.Wait() }
 
 // ready waits until the server takes connections.
 func (s *Server) ready(ctx context.Context) error {

@@ -72,7 +72,7 @@ func drivers(t *testing.T, test func(t *testing.T, driver string)) {
 			if d == DriverEpoll && runtime.GOOS != "linux" {
 				t.Skip("Linux only")
 			}
-			defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("pgfit/workload/cluster.(*Server).start.func1")) // a server that was restarted
+			defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("pgfit/workload/cluster.await")) // a server that was restarted
 			test(t, d)
 		})
 	}
