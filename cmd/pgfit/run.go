@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ import (
 	"pgfit/workload/explain"
 	"pgfit/workload/measure"
 	"pgfit/workload/rundoc"
+	"pgfit/workload/sweep"
 )
 
 // runOptions are the flags of pgfit run.
@@ -118,7 +120,7 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 		diskTime = 0
 	}
 	end := o.planClosing(job, srv)
-	if err := planJob(job, srv, &o.load, start, diskTime+job.Plans+end.reserve); err != nil {
+	if diskTime, err = o.share(job, srv, end, start, diskTime); err != nil {
 		return err
 	}
 	if err := end.check(); err != nil {
@@ -156,6 +158,26 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 		err = end.run(ctx, a, start)
 	}
 	return errors.Join(err, end.close(ctx), o.finish(ctx, a, srv, job.Doc, err))
+}
+
+// share divides the budget: the sweep comes first, since everything rests on it, with as many rounds as its intervals
+// need; verification and the measuring of the disk get what they asked for when that leaves room for it.
+func (o *runOptions) share(job *measure.Job, srv *server, end *closing, start time.Time, disk time.Duration) (time.Duration, error) {
+	warned := job.Doc.Warnings
+	plan := func() error {
+		job.Doc.Warnings = slices.Clone(warned) // a second plan says it again
+		return planJob(job, srv, &o.load, start, disk+job.Plans+end.reserve)
+	}
+	err := plan()
+	if end.reserve > 0 && (errors.Is(err, sweep.ErrPlan) || err == nil && o.load.rounds == 0 && job.Doc.Plan.Rounds < sweep.GoodRounds) {
+		end.skip()
+		err = plan()
+	}
+	if disk > 0 && errors.Is(err, sweep.ErrPlan) {
+		disk = 0
+		err = plan()
+	}
+	return disk, err
 }
 
 // prepare reads everything that does not need the server.

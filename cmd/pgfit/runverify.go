@@ -47,11 +47,16 @@ func (o *runOptions) planClosing(job *measure.Job, srv *server) *closing {
 	reserve := time.Duration(share * float64(o.load.budget))
 	p, err := trial.MakePlan(trial.Request{Budget: reserve, Scenarios: len(job.Scenarios), Comparisons: 6, Copies: true})
 	if err != nil {
-		c.why = "not within this budget; pgfit verify " + o.out + " does it afterwards"
+		c.skip()
 		return c
 	}
 	c.reserve, c.visit = reserve, max(p.Measure+p.Warmup, p.Recovery)
 	return c
+}
+
+// skip gives the time back, and says how to come by a verification.
+func (c *closing) skip() {
+	c.reserve, c.why = 0, "not within this budget; pgfit verify "+c.o.out+" does it afterwards"
 }
 
 // String is the line of the plan, "" when the user wants no verification.

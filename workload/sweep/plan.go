@@ -34,7 +34,7 @@ type Request struct {
 // (reference: 2.2 and 1.7 of the concurrency notes: coverage 91 to 96 % at 3, 5 and 10 rounds).
 const (
 	minRounds   = 3
-	goodRounds  = 5
+	GoodRounds  = 5
 	maxRounds   = 15
 	minMeasure  = 1 * time.Second
 	goodMeasure = 10 * time.Second
@@ -93,7 +93,7 @@ func chooseLevels(user []int, free int, each time.Duration) ([]int, error) {
 	if len(user) == 0 {
 		var levels []int
 		wish := DefaultLevels
-		if fit(each, len(LongLevels), goodRounds) >= longMeasure {
+		if fit(each, len(LongLevels), GoodRounds) >= longMeasure {
 			wish = LongLevels
 		}
 		for _, n := range wish {
@@ -137,7 +137,7 @@ func roundsWithin(left time.Duration, visits int, measure time.Duration) int {
 
 // chooseBoth prefers five rounds, then windows of 10 s, then more rounds, then longer windows.
 func chooseBoth(left time.Duration, visits int) (int, time.Duration) {
-	rounds := goodRounds
+	rounds := GoodRounds
 	m := fit(left, visits, rounds)
 	for m < minMeasure && rounds > minRounds {
 		rounds--
@@ -146,7 +146,7 @@ func chooseBoth(left time.Duration, visits int) (int, time.Duration) {
 	if m <= goodMeasure {
 		return rounds, m
 	}
-	rounds = max(goodRounds, roundsWithin(left, visits, goodMeasure))
+	rounds = max(GoodRounds, roundsWithin(left, visits, goodMeasure))
 	return rounds, fit(left, visits, rounds)
 }
 

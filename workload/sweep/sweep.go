@@ -93,7 +93,7 @@ func (r *run) round(ctx context.Context, round int) error {
 
 // enough tells whether the precision that was aimed at is reached.
 func (r *run) enough(round int) bool {
-	if round < goodRounds || r.Enough == nil || !r.Enough(r.visits) {
+	if round < GoodRounds || r.Enough == nil || !r.Enough(r.visits) {
 		return false
 	}
 	r.Log.Info("the precision is reached", "rounds", round, "planned", r.plan.Rounds)
