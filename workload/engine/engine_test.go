@@ -173,7 +173,6 @@ func TestOpenLoop(t *testing.T) {
 	})
 }
 
-// TestErrors: what fails is counted by SQLSTATE and is no fast success; a lost connection comes back.
 // TestOpenLoopEnds: what is under way when the last arrival has been is waited for, and the visit ends, at any rate.
 func TestOpenLoopEnds(t *testing.T) {
 	cfg := server(t, nil)
@@ -191,6 +190,7 @@ func TestOpenLoopEnds(t *testing.T) {
 	})
 }
 
+// TestErrors: what fails is counted by SQLSTATE and is no fast success; a lost connection comes back.
 func TestErrors(t *testing.T) {
 	cfg := server(t, nil)
 	drivers(t, func(t *testing.T, driver string) {

@@ -79,9 +79,13 @@ func transmit(fd int, buf []byte) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// poll waits for events of an epoll instance.
-func poll(ep int, events []unix.EpollEvent) (int, syscall.Errno) {
-	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), ^uintptr(0), 0, 0)
+// poll takes the events of an epoll instance: those that are there, or, when wait is set, the next ones.
+func poll(ep int, events []unix.EpollEvent, wait bool) (int, syscall.Errno) {
+	timeout := uintptr(0)
+	if wait {
+		timeout = ^uintptr(0)
+	}
+	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), timeout, 0, 0)
 	return int(n), e
 }
 

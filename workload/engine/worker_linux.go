@@ -418,10 +418,7 @@ func (w *worker) wait(now time.Duration) {
 		w.waitSolo(l)
 		return
 	}
-	if !w.arm(now) {
-		return
-	}
-	n, e := poll(w.ep, w.events)
+	n, e := poll(w.ep, w.events, w.arm(now))
 	if e != 0 && e != syscall.EINTR {
 		w.fault(fmt.Errorf("epoll_wait: %w", e))
 		return
