@@ -80,7 +80,7 @@ type TrialVisit struct {
 	CheckpointSeconds float64 `json:"checkpoint_seconds"`
 	Checkpoints       int64   `json:"checkpoints"` // begun by the server itself, warm-up included
 	Autovacuums       int64   `json:"autovacuums"` // tables that autovacuum finished, warm-up included
-	TPS               float64 `json:"tps"`         // Transactions / (Seconds + CheckpointSeconds)
+	TPS               float64 `json:"tps"`         // Transactions / (Seconds + CheckpointSeconds), at the scenario's exact mix
 	P99               float64 `json:"p99_seconds"` // of the service time of all operations
 	CPUSeconds        float64 `json:"cpu_seconds"` // of the server; -1 unknown
 	WALBytes          int64   `json:"wal_bytes"`
