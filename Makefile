@@ -14,8 +14,8 @@ test:                       ## every test, against real servers
 	.ci/need server patch git pgbouncer
 	$(GO) test -count=1 -timeout 20m ./...
 
-# where server binaries of every version are kept for tests; the user postgres must be able to get there
-PG_VERSIONS ?= $(CURDIR)/.cache/pg-versions
+# where server binaries of every version are kept for tests; as root the servers run as postgres, who has to get there
+PG_VERSIONS ?= $(if $(filter 0,$(shell id -u)),/var/cache/pgfit-versions,$(CURDIR)/.cache/pg-versions)
 
 test-versions:              ## what differs between PostgreSQL 13 to 18, against a real server of each
 	.ci/need server
