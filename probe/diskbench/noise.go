@@ -35,7 +35,7 @@ func gate(ctx context.Context, limit time.Duration, say func(string)) (noisy boo
 			return false, idle
 		}
 		if first && say != nil {
-			say(fmt.Sprintf("the machine is busy (%.0f %% of its CPUs idle): waiting a moment to measure the disk", 100*idle))
+			say(fmt.Sprintf("the machine is busy (%.0f %% of its CPUs idle, tasks waited for I/O in %.0f %% of the last 10 s): waiting a moment to measure the disk", 100*idle, pressure))
 		}
 		if time.Since(begun) >= limit {
 			return true, idle
