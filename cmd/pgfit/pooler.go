@@ -31,17 +31,17 @@ func (a *app) notice(ctx context.Context, srv *server) error {
 	return nil
 }
 
-// throughPooler refuses load where its sessions would not be its own, bounds it by the pooler's limit, and writes down
-// what was measured.
-func (s *server) throughPooler(doc *rundoc.Document, free int) (int, error) {
+// throughPooler refuses load in a schema of pgfit's own where its sessions would not be its own, bounds load by the pooler's
+// limit, and writes down what was measured.
+func (s *server) throughPooler(doc *rundoc.Document, free int, schema bool) (int, error) {
 	p := s.pooler
 	if p == nil {
 		return free, nil
 	}
-	if p.Shared {
+	if p.Shared && schema {
 		return 0, &usageError{
-			err:  errors.New("load through a pooler that shares server connections would measure its queue, and the schema's lock and prepared statements need sessions of their own"),
-			hint: "measure the server itself: connect to its own port\nor give the database pool_mode = session for the time of the run\nthen pgfit advise --format pgbouncer sizes the pooler",
+			err:  errors.New("load through a pooler that shares server connections would measure its queue, and the schema's lock needs a session of its own"),
+			hint: "measure the server itself: connect to its own port\nor give the database pool_mode = session for the time of the run\nor measure scripts on your own tables: pgfit bench -f FILE\nthen pgfit advise --format pgbouncer sizes the pooler",
 		}
 	}
 	text, bound := "measured through it: "+p.String(), free

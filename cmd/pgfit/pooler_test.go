@@ -98,6 +98,14 @@ func TestPgBouncer(t *testing.T) {
 				if code, _, stderr = pgfit(bench...); code != exitUsage || !strings.Contains(stderr, "a pooler that shares server connections") {
 					t.Errorf("load through a shared pool: exit %d\n%s", code, stderr)
 				}
+				own := filepath.Join(t.TempDir(), "own.sql")
+				if err := os.WriteFile(own, []byte("SELECT count(*) FROM precious WHERE id < 100;\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				script := []string{"bench", url, "--yes", "--budget", "15s", "--rounds", "1", "--measure", "500ms", "--pool-sizes", "1,2", "-f", own, "--format", "json"}
+				if code, stdout, stderr = pgfit(script...); code != exitDone || !strings.Contains(stdout, "protocol extended instead of prepared") {
+					t.Errorf("a script through a shared pool: exit %d\n%s", code, stderr)
+				}
 			} else if tc.limit > 0 {
 				if code, stdout, stderr = pgfit(bench...); code != exitDone || !strings.Contains(stdout, "at most 6 connections to the server for this database and role; pool sizes beyond 3 cannot be measured") {
 					t.Errorf("load through a session pool: exit %d\n%s", code, stderr)
