@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -179,6 +180,9 @@ func readRun(path string) (*rundoc.Document, error) {
 		path = filepath.Join(path, "run.json")
 	}
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &usageError{err: fmt.Errorf("%s: no such run document", path), hint: "pgfit run leaves one in pgfit-out, or where --out says"}
+	}
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
@@ -199,7 +203,7 @@ type reportOptions struct {
 func (a *app) reportCommand() *cobra.Command {
 	o := &reportOptions{}
 	cmd := &cobra.Command{
-		Use: "report RUN", Short: "print a run document again, offline", Args: cobra.ExactArgs(1),
+		Use: "report RUN", Short: "print a run document again, offline", Args: exactly(1, "the directory or run.json that pgfit run left"),
 		Example: `  pgfit report pgfit-out                      the tables of the run
   pgfit report run.json --format markdown     for a ticket or a wiki`,
 		RunE: func(cmd *cobra.Command, args []string) error {

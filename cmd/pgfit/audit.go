@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,6 +160,8 @@ func (o *auditOptions) arguments(a *app, args []string) (url string, err error) 
 			o.files.Compose = append(o.files.Compose, arg)
 		case url != "":
 			return "", usagef("two servers: name one, and a directory or compose file that exists")
+		case errors.Is(statErr, fs.ErrNotExist) && strings.Contains(arg, "/") && !strings.ContainsAny(arg, ":="):
+			return "", usagef("%s: no such directory or compose file", arg)
 		default:
 			url = arg
 		}

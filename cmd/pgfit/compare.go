@@ -23,7 +23,7 @@ type compareOptions struct {
 func (a *app) compareCommand() *cobra.Command {
 	o := &compareOptions{}
 	cmd := &cobra.Command{
-		Use: "compare A B", Short: "two run documents, with statistics; a gate for CI", Args: cobra.ExactArgs(2),
+		Use: "compare A B", Short: "two run documents, with statistics; a gate for CI", Args: exactly(2, "two directories or run documents, the earlier one first"),
 		Long: `compare holds run B against run A (run.json, or the directories they are in): per scenario and pool size the ratio of
 throughput and of the 99th percentile, with its 95 % interval and p-value, and what a change would have had to be to be
 seen. Runs with the same seed, pool sizes and rounds are paired by round. It needs no server.

@@ -23,7 +23,7 @@ type fitOptions struct {
 func (a *app) fitCommand() *cobra.Command {
 	o := &fitOptions{}
 	cmd := &cobra.Command{
-		Use: "fit FILE", Short: "the models on anybody's measurements", Args: cobra.ExactArgs(1),
+		Use: "fit FILE", Short: "the models on anybody's measurements", Args: exactly(1, "a CSV file with the columns N and X, or a run document"),
 		Long: `fit reads a CSV with the columns N (clients or connections busy at once) and X (throughput a second), and where known R
 (mean response time, seconds) and round, or a run document; it prints the law's coefficients with intervals, its
 knees, and what the data cannot carry. A file named - is standard input.`,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"pgfit/probe"
@@ -259,6 +260,16 @@ func (f *loadFlags) levels() ([]int, error) {
 		out = append(out, n)
 	}
 	return out, nil
+}
+
+// exactly refuses any other number of arguments, and says what is wanted.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return fmt.Errorf("%s wants %s: %s", cmd.Name(), what, cmd.UseLine())
+	}
 }
 
 // oneOf checks a format flag.

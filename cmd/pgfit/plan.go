@@ -33,7 +33,7 @@ type planOptions struct {
 func (a *app) planCommand() *cobra.Command {
 	o := &planOptions{}
 	cmd := &cobra.Command{
-		Use: "plan RUN", Short: "size pools and headroom for a load and a latency target", Args: cobra.ExactArgs(1),
+		Use: "plan RUN", Short: "size pools and headroom for a load and a latency target", Args: exactly(1, "the directory or run.json that pgfit run left"),
 		Long: `plan reads a run document (run.json, or the directory it is in) and answers for a demand: how many connections each
 process's pool needs, what its callers wait and how long their requests take, which rate still keeps the promise, and when
 growth reaches it. Every figure comes with the interval that the measured throughput leaves it. It needs no server.
