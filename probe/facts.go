@@ -120,6 +120,7 @@ type Memory struct {
 	SwapTotal  Fact[int64] `json:"swap_total_bytes"`
 	CommitMax  Fact[int64] `json:"commit_limit_bytes"`
 	Committed  Fact[int64] `json:"committed_bytes,omitzero"`
+	Server     Fact[int64] `json:"server_bytes,omitzero"` // what the server's processes hold now, shared memory counted once
 	CgroupMax  Fact[int64] `json:"cgroup_max_bytes"`
 	CgroupHigh Fact[int64] `json:"cgroup_high_bytes"`
 	SwapMax    Fact[int64] `json:"cgroup_swap_max_bytes"` // version 1: memory and swap together

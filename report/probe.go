@@ -65,6 +65,7 @@ func hostTable(f probe.Facts) *Table {
 	addFact(t, "memory the server may use", h.Memory.Budget, Size)
 	addFact(t, "memory of the machine", h.Memory.Total, Size)
 	addFact(t, "memory available now", h.Memory.Available, Size)
+	addFact(t, "memory the server holds now", h.Memory.Server, Size)
 	addFact(t, "cgroup memory limit", h.Memory.CgroupMax, Size)
 	addFact(t, "cgroup memory.high", h.Memory.CgroupHigh, Size)
 	addFact(t, "cgroup swap limit", h.Memory.SwapMax, Size)

@@ -311,6 +311,31 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// TestSharedMachine: on a machine with other programs the memory rules take what those leave, and say so.
+func TestSharedMachine(t *testing.T) {
+	f := facts(t, 16, 64*gB, 16, map[string]string{"shared_buffers": "1GB"})
+	for _, tc := range []struct {
+		name            string
+		available, held probe.Fact[int64]
+		buffers, from   string
+	}{
+		{"read", probe.Is(15*gB, ""), probe.Is(gB, ""), "4GB", "16.0 GB (other programs leave 15.0 GB, and the server holds 1.0 GB)"},
+		{"buffers hardly used", probe.Is(16*gB, ""), probe.Is(20*mB, ""), "4GB", "(other programs leave 16.0 GB, and the server holds 20 MB)"},
+		{"the server's own not read", probe.Is(15*gB, ""), probe.Fact[int64]{State: probe.Denied}, "4GB", "(other programs leave 15.0 GB, and the server's own 1.0 GB of shared_buffers, taken as held)"},
+		{"nothing else runs", probe.Is(64*gB, ""), probe.Is(gB, ""), "16GB", "64.0 GB (test; other programs leave more than that)"},
+		{"nobody looked", probe.Fact[int64]{}, probe.Fact[int64]{}, "16GB", "64.0 GB (test; what other programs on the machine use is not known)"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f.Host.Memory.Available, f.Host.Memory.Server = tc.available, tc.held
+			f.Host.Memory.Budget.Source = "test"
+			p, ok := proposal(Advise(Input{Facts: f}), "shared_buffers")
+			if !ok || p.Proposed != tc.buffers || len(p.Inputs) == 0 || !strings.HasSuffix(p.Inputs[0].Value, tc.from) {
+				t.Errorf("shared_buffers %q from %+v, want %s from ...%s", p.Proposed, p.Inputs, tc.buffers, tc.from)
+			}
+		})
+	}
+}
+
 func TestHugePagesExact(t *testing.T) {
 	f := facts(t, 16, 64*gB, 16, map[string]string{"shared_buffers": "16GB"})
 	set := f.Server.Settings["shared_memory_size_in_huge_pages"]
