@@ -168,6 +168,7 @@ func TestRules(t *testing.T) {
 		{name: "hard disk", edit: func(f *probe.Facts) { f.Storage[0].Class = probe.HDD }, setting: "random_page_cost", reason: "not measured"},
 		{name: "measured disk, up to 16", edit: bench, setting: "random_page_cost", proposed: "1.3", method: advisor.Measured},
 		{name: "measured disk, from 17, as much data as memory", major: 17, edit: func(f *probe.Facts) { bench(f); f.Server.ClusterBytes = probe.Is(20*gB, "") }, setting: "random_page_cost", proposed: "2.5", method: advisor.Measured},
+		{name: "measured disk, from 17, in the server's own large reads", major: 17, edit: func(f *probe.Facts) { bench(f); f.Storage[0].Bench.SeqRead128kRate = 700e6 }, setting: "random_page_cost", proposed: "2", reason: "8.12 times", method: advisor.Measured},
 		{name: "measured hits", major: 17, edit: bench, visits: []rundoc.Visit{visit("read-heavy", 8, func(v *rundoc.Visit) { v.Host.DiskReads = 1000 })}, setting: "random_page_cost", proposed: "1.1", reason: "99.9 %"},
 		{name: "no plan changes", edit: bench, setting: "random_page_cost", reason: "without effect on this workload: 1 statement explained with random_page_cost = 1.1 or 2",
 			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Shape: "x", Set: map[string]string{"random_page_cost": "1.1"}},
