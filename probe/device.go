@@ -43,9 +43,7 @@ func (e Env) descend(s *Storage, name string, seen map[string]bool, depth int) {
 		s.Layers = append(s.Layers, layer)
 	}
 	if file, state := e.text(dir + "/loop/backing_file"); state == Known && file != "" {
-		s.Layers = append(s.Layers, "file "+file)
-		if m, ok := e.mountOf(e.mounts(e.Self), file, path.Dir(file)); ok && !strings.HasPrefix(m.device, "0:") {
-			e.descend(s, e.deviceName(m.device), seen, depth+1)
+		if e.onFile(s, file, seen, depth) {
 			return
 		}
 	}
@@ -59,6 +57,17 @@ func (e Env) descend(s *Storage, name string, seen map[string]bool, depth int) {
 	if len(slaves) == 0 {
 		s.Leaves = append(s.Leaves, e.disk(name))
 	}
+}
+
+// onFile follows a file that serves as a disk to the disk that it lies on; false where that is not a single one.
+func (e Env) onFile(s *Storage, file string, seen map[string]bool, depth int) bool {
+	s.Layers = append(s.Layers, "file "+file)
+	m, ok := e.mountOf(e.mounts(e.Self), file, path.Dir(file))
+	if !ok || strings.HasPrefix(m.device, "0:") {
+		return false
+	}
+	e.descend(s, e.deviceName(m.device), seen, depth+1)
+	return true
 }
 
 // wholeDisk is the disk that a partition is cut from; a name that is no partition stays as it is.

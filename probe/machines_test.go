@@ -15,7 +15,8 @@ import (
 )
 
 // TestMachines reads each tree of testdata/machines as if it were /proc, /sys and /run of a machine whose server is process
-// 4242, and compares what each line of its file "want" names. The comment of a tree may hold lines
+// 4242, and compares what each line of its file "want" names. A file "zpool" is what zpool status -LP says of any pool. The
+// comment of a tree may hold lines
 //
 //	link NAME -> TARGET     a symbolic link
 //	deny NAME               a file or a directory that may not be read
@@ -88,8 +89,12 @@ func unpack(t testing.TB, file string) machine {
 		}
 	}
 	for _, f := range archive.Files {
-		if f.Name == "want" {
+		switch f.Name {
+		case "want":
 			m.want = string(f.Data)
+			continue
+		case "zpool":
+			m.env.Pool = func(string) (string, error) { return string(f.Data), nil }
 			continue
 		}
 		put(t, root, f.Name, func(name string) error { return os.WriteFile(name, f.Data, 0o644) })

@@ -62,6 +62,10 @@ func (w *warnList) measured(f Facts, s Storage) {
 	if !b.Direct {
 		w.add("no-direct-io", "the file system of "+s.Role+" has no direct I/O: the figures include the kernel's cache", "")
 	}
+	if s.FSType == "zfs" && b.Direct && len(b.Random) > 0 {
+		w.add("zfs-arc", "ZFS before 2.3 answers direct reads from its own cache (ARC), and later versions do where the property direct is disabled: the reads of "+s.Role+" may have come from memory",
+			"take them as an upper bound; zfs version and zfs get direct tell which it is, zpool iostat whether the disks were read")
+	}
 	if limit, ok := f.Host.DirtyBgBytes.Get(); ok && b.SeqWriteRate > 0 && float64(limit) > writeback*b.SeqWriteRate {
 		w.add("dirty-limit", fmt.Sprintf("the kernel collects up to %d MB of written data before it begins to write them, more than the disk of %s takes in %.0f s", limit>>20, s.Role, writeback),
 			fmt.Sprintf("vm.dirty_background_bytes = %d, so that a checkpoint's fsync does not wait for all of it", int64(b.SeqWriteRate)/2>>20<<20))

@@ -74,6 +74,8 @@ func classOf(d Disk, guest bool) (Class, string) {
 		return Network, d.Name + ": reached by " + remoteBy(d)
 	case strings.HasPrefix(d.Name, "zram") || strings.HasPrefix(d.Name, "ram"):
 		return RAM, d.Name + ": memory that acts as a disk"
+	case strings.HasPrefix(d.Name, "zd"): // says that it does not rotate, whatever the pool's disks do
+		return UnknownClass, d.Name + ": a volume of ZFS, whose disks the kernel does not name"
 	case virtual && d.Rotational.OK():
 		return UnknownClass, fmt.Sprintf("%s: a virtual disk; its rotational flag (%d) says nothing about the medium", d.Name, d.Rotational.Value)
 	case virtual:

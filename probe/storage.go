@@ -86,7 +86,7 @@ func (e Env) under(s *Storage, m mount, depth int) {
 	case m.fsType == "btrfs":
 		e.btrfs(s, m, depth)
 	case m.fsType == "zfs":
-		s.Evidence = []string{"ZFS does not name its disks in /sys; its own cache (ARC) takes the place of the kernel's: zpool status -LP shows them"}
+		e.zfs(s, m, depth)
 	case strings.HasPrefix(m.device, "0:"):
 		s.Evidence = []string{m.fsType + " does not name its disks"}
 	default:
