@@ -19,7 +19,9 @@ type Options struct {
 	Scratch   bool      // pgfit started the server
 	// ServerFiles lets the server itself read /proc and /sys where it is on another machine.
 	ServerFiles bool
-	Env         Env // zero: this machine
+	// CloudMetadata asks the metadata service of the cloud that this machine is in.
+	CloudMetadata bool
+	Env           Env // zero: this machine
 }
 
 // Collect gathers the facts about a server and its machine. With conn nil it looks at this machine alone. A fact that
@@ -33,6 +35,9 @@ func Collect(ctx context.Context, conn *pgx.Conn, o Options) (Facts, error) {
 		o.hostAlone(ctx, &f)
 	} else if err := o.withServer(ctx, conn, &f); err != nil {
 		return f, err
+	}
+	if o.CloudMetadata {
+		o.Env.askCloud(ctx, &f)
 	}
 	o.apply(&f)
 	f.Warnings = append(f.Warnings, doubts(f)...)

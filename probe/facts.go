@@ -85,6 +85,7 @@ type Host struct {
 	Container      Fact[string] `json:"container"`  // docker, kubernetes, lxc, ...
 	Cloud          Fact[string] `json:"cloud"`      // aws, gcp, azure
 	InstanceType   Fact[string] `json:"instance_type,omitzero"`
+	DiskTypes      Fact[string] `json:"disk_types,omitzero"` // as the cloud's metadata service names them
 	Memory         Memory       `json:"memory"`
 	CPU            CPU          `json:"cpu"`
 	NUMANodes      Fact[int]    `json:"numa_nodes"`

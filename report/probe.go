@@ -62,6 +62,7 @@ func hostTable(f probe.Facts) *Table {
 	addFact(t, "container", h.Container, str)
 	addFact(t, "cloud", h.Cloud, str)
 	addFact(t, "instance type", h.InstanceType, str)
+	addFact(t, "disks, as the cloud names them", h.DiskTypes, str)
 	addFact(t, "memory the server may use", h.Memory.Budget, Size)
 	addFact(t, "memory of the machine", h.Memory.Total, Size)
 	addFact(t, "memory available now", h.Memory.Available, Size)

@@ -47,6 +47,7 @@ func (a *app) probeCommand() *cobra.Command {
 	fs.BoolVar(&o.hostOnly, "host-only", false, "look at this host alone, at no server")
 	o.target.addFlags(fs)
 	o.host.addFlags(fs)
+	fs.BoolVar(&o.host.metadata, "cloud-metadata", false, "ask the cloud that this machine is in (EC2, Google, Azure) for its type and disks: one call to 169.254.169.254, 2 s at most")
 	return cmd
 }
 
