@@ -220,6 +220,16 @@ type DiskBench struct {
 	SecondP50   float64 `json:"second_read_p50_seconds,omitempty"`
 	CachedBelow bool    `json:"cached_below,omitempty"`
 	IdleShare   float64 `json:"cpu_idle_share,omitempty"` // just before
+
+	Lasting *Lasting `json:"lasting,omitempty"`
+}
+
+// Lasting is a load of reads that went on for minutes, told part by part in order.
+type Lasting struct {
+	Seconds     float64   `json:"seconds"`
+	Depth       int       `json:"queue_depth"`
+	IOPS        []float64 `json:"random_8kb_iops"` // at that depth
+	SeqReadRate []float64 `json:"sequential_read_bytes_per_second"`
 }
 
 // DepthRate is random 8 kB reads at one queue depth.

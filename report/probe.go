@@ -183,6 +183,11 @@ func benchNotes(w io.Writer, b probe.DiskBench, rates string) error {
 	if b.Noisy {
 		noise = "; the machine was busy: take these as a lower bound"
 	}
+	if l := b.Lasting; l != nil {
+		from, to := probe.Ends(l.IOPS)
+		seqFrom, seqTo := probe.Ends(l.SeqReadRate)
+		fmt.Fprintf(w, "under %s of load: random reads at depth %d from %.0f to %.0f IOPS, sequential read from %s/s to %s/s\n", Seconds(l.Seconds), l.Depth, from, to, Size(int64(seqFrom)), Size(int64(seqTo)))
+	}
 	_, err := fmt.Fprintf(w, "measured with a file of %s in %s, %s, %s; rounds differ by up to %s%s\n", Size(b.FileBytes), Seconds(b.ElapsedSeconds), b.Method, how, Percent(b.Spread), noise)
 	return err
 }

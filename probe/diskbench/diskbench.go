@@ -24,6 +24,7 @@ type Options struct {
 	FileBytes int64         // default 1 GB
 	Time      time.Duration // for everything, default 24 s, at least MinTime
 	Say       func(string)  // hears about waiting; may be nil
+	Long      time.Duration // of reading on afterwards, to see whether the rates last; 0 for none
 	// Writes leaves the reads out: what matters where pg_wal has a disk of its own. It takes an eighth of the time.
 	Writes bool
 }
@@ -63,7 +64,8 @@ func Run(ctx context.Context, s probe.Storage, o Options) (*probe.DiskBench, err
 		return nil, err
 	}
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, o.Time+o.Time/4)
+	all := ctx
+	ctx, cancel := context.WithTimeout(all, o.Time+o.Time/4)
 	defer cancel()
 	b := &probe.DiskBench{Dir: dir}
 	b.Noisy, b.IdleShare = gate(ctx, o.Time/6, o.Say)
@@ -83,6 +85,14 @@ func Run(ctx context.Context, s probe.Storage, o Options) (*probe.DiskBench, err
 		b.Noisy = true // fewer rounds than planned
 	}
 	m.fill(b)
+	if o.Long > 0 && !o.Writes {
+		if o.Say != nil {
+			o.Say(fmt.Sprintf("reading on for %s to see whether the rates last", o.Long))
+		}
+		if b.Lasting, err = m.lasting(all, o.Long); err != nil {
+			return nil, timeout(err)
+		}
+	}
 	b.ElapsedSeconds = time.Since(start).Seconds()
 	return b, nil
 }

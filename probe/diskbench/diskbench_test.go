@@ -3,6 +3,7 @@ package diskbench
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,6 +78,34 @@ func TestWrites(t *testing.T) {
 	left(t, dir)
 	if len(b.Random) > 0 || b.SeqReadRate > 0 || b.SeqWriteRate <= 0 || b.FdatasyncP50 <= 0 {
 		t.Errorf("%+v", b)
+	}
+}
+
+// TestLasting: a load without a pause gives as many figures as it has parts, in its time.
+func TestLasting(t *testing.T) {
+	_, dir := disk(t)
+	f, err := create(context.Background(), dir, 64<<20, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	m := &meter{f: f, rng: rand.New(rand.NewPCG(1, 1))}
+	l, err := m.lasting(context.Background(), 2*time.Second)
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.Skip("the disk is too busy")
+	}
+	if err != nil || len(l.IOPS) != lastingParts || len(l.SeqReadRate) != lastingParts || l.Depth != 32 || l.Seconds <= 0 {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	for i := range l.IOPS {
+		if l.IOPS[i] <= 0 || l.SeqReadRate[i] <= 0 {
+			t.Errorf("part %d: %g requests and %g bytes a second", i, l.IOPS[i], l.SeqReadRate[i])
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := m.lasting(ctx, time.Minute); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
 	}
 }
 
