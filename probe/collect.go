@@ -87,6 +87,7 @@ func (o Options) withServer(ctx context.Context, conn *pgx.Conn, f *Facts) (err 
 		f.Host.Arch = archOf(f.Server.Build)
 	}
 	f.Storage = e.readStorage(e.places(ctx, conn, f.Server, at.root), pid, at.root)
+	f.Warnings = append(f.Warnings, e.walHidden(f.Server, at.root)...)
 	if kind, ok := f.Host.Container.Get(); ok && f.Server.Service.Value == "self-managed" {
 		f.Server.Service = Is("container", f.Host.Container.Source)
 		f.Server.Service.Note = kind

@@ -22,6 +22,8 @@ import (
 //	deny NAME               a file or a directory that may not be read
 //	raw NAME TEXT           a file whose text ends without a newline
 //	place ROLE DIRECTORY    a directory of the server, /data for data_directory unless said otherwise
+//
+//	root                    the server lives in a container: its file system is at /proc/4242/root
 //	self                    pgfit's own process is 1, not 4242: a server in another group or container
 func TestMachines(t *testing.T) {
 	files, err := filepath.Glob("testdata/machines/*.txtar")
@@ -31,8 +33,8 @@ func TestMachines(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			m := unpack(t, file)
-			facts := Facts{Host: m.env.readHost("4242"), Storage: m.env.readStorage(m.places, "4242", "")}
-			facts.Warnings = doubts(facts)
+			facts := Facts{Host: m.env.readHost("4242"), Storage: m.env.readStorage(m.places, "4242", m.root)}
+			facts.Warnings = append(doubts(facts), m.env.walHidden(Server{DataDirectory: Is(m.places[0].dir, "test")}, m.root)...)
 			got := flatten(t, facts)
 			for line := range strings.Lines(m.want) {
 				name, want, ok := strings.Cut(strings.TrimSpace(line), " = ")
@@ -59,6 +61,7 @@ func TestMachines(t *testing.T) {
 
 type machine struct {
 	env    Env
+	root   string
 	places []place
 	want   string
 }
@@ -84,6 +87,8 @@ func unpack(t testing.TB, file string) machine {
 			put(t, root, f[1], func(name string) error { return os.WriteFile(name, []byte(strings.Join(f[2:], " ")), 0o644) })
 		case len(f) >= 3 && f[0] == "place":
 			m.places = append(m.places, place{f[1], strings.Join(f[2:], " ")})
+		case len(f) == 1 && f[0] == "root":
+			m.root = "/proc/4242/root"
 		case len(f) == 1 && f[0] == "self":
 			m.env.Self = "1"
 		}
