@@ -23,6 +23,9 @@ const shareLimit = 8 << 30
 // memory as much as the process has that touched most of it, and what the others inherited from the postmaster not again.
 func (e Env) held(postmaster string) Fact[int64] {
 	from := procFile(postmaster, "status")
+	if postmaster == unseen {
+		return Fact[int64]{State: Denied, Source: "/proc", Note: notSeen}
+	}
 	all, state := e.residents(postmaster)
 	if state != Known {
 		return Fact[int64]{State: state, Source: from}
