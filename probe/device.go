@@ -137,6 +137,12 @@ func (e Env) queueTags(dir string) Fact[int] {
 	return first
 }
 
+// azureTemporary tells the disk that Azure gives a machine beside its volumes by its controller: the second one of generation
+// 1, the second unit of the first one of generation 2 (as the rules of Azure's Linux agent do).
+func azureTemporary(link string) bool {
+	return strings.Contains(link, "/00000000-0001-") || strings.Contains(link, "/f8b3781a-") && strings.Contains(link, ":1/block/")
+}
+
 // identity reads who made the device: from the device itself, else from what udev has stored of it.
 func (e Env) identity(d *Disk, dir string) {
 	vendor, _ := e.text(dir + "/device/vendor")
@@ -151,6 +157,9 @@ func (e Env) identity(d *Disk, dir string) {
 			d.Transport = "fc"
 		case strings.Contains(link, "/vmbus") || strings.Contains(link, "/VMBUS"):
 			d.Transport = "vmbus"
+		}
+		if cloud, _ := e.cloud().Get(); cloud == "azure" && azureTemporary(link) {
+			d.Model += ", temporary"
 		}
 	}
 	numbers, state := e.text(dir + "/dev")
