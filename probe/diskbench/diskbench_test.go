@@ -37,7 +37,7 @@ func TestRun(t *testing.T) {
 	s, dir := disk(t)
 	b := measured(t, s, Options{FileBytes: 64 << 20, Time: MinTime})
 	left(t, dir)
-	if len(b.Random) != len(depths) || b.FileBytes != 64<<20 || b.Rounds < 1 || b.Rounds > rounds || b.Rounds < rounds && !b.Noisy {
+	if n := len(depths); len(b.Random) != n && len(b.Random) != n-1 || b.FileBytes != 64<<20 || b.Rounds < 1 || b.Rounds > rounds || b.Rounds < rounds && !b.Noisy {
 		t.Errorf("depths %d, file %d, rounds %d", len(b.Random), b.FileBytes, b.Rounds)
 	}
 	for _, r := range b.Random {
@@ -181,6 +181,39 @@ func TestRefusals(t *testing.T) {
 			_, err := Run(context.Background(), tc.storage, tc.o)
 			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("Run = %v, want a refusal with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// TestDeeper: the greatest depth is measured where the one before brought more in the first round, and then in all rounds.
+func TestDeeper(t *testing.T) {
+	n := len(depths)
+	at := func(rate int) result { return result{count: rate, elapsed: time.Second} }
+	for _, tc := range []struct {
+		name   string
+		a, b   int  // rates at the two depths before
+		later  bool // in a later round
+		before bool // the first round had it
+		want   bool
+	}{
+		{name: "still rising", a: 70_000, b: 100_000, want: true},
+		{name: "at its best", a: 70_000, b: 74_000},
+		{name: "later as in the first", a: 70_000, b: 71_000, later: true, before: true, want: true},
+		{name: "later without", a: 70_000, b: 100_000, later: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var m meter
+			m.random[0] = []result{at(10_000)}
+			m.random[n-3], m.random[n-2] = []result{at(tc.a)}, []result{at(tc.b)}
+			if tc.later {
+				m.random[0] = append(m.random[0], at(10_000))
+			}
+			if tc.before {
+				m.random[n-1] = []result{at(100_000)}
+			}
+			if got := m.deeper(); got != tc.want {
+				t.Errorf("deeper = %v, want %v", got, tc.want)
 			}
 		})
 	}

@@ -10,15 +10,18 @@ import (
 // lastingParts is how many figures of each kind the lasting load gives.
 const lastingParts = 10
 
+// lastingDepth is that of the random reads: enough to use up credits.
+const lastingDepth = 32
+
 // lasting reads for a long time without a pause, in parts that are told one by one: disks that are rented are often faster
 // until credits are used up, and a volume made from a snapshot is slower until all of it has been read. Three quarters of
-// each part are random reads at the greatest depth, which use up credits for requests, the rest sequential ones, which use
+// each part are random reads at a great depth, which use up credits for requests, the rest sequential ones, which use
 // up those for bytes.
 func (m *meter) lasting(ctx context.Context, length time.Duration) (*probe.Lasting, error) {
 	ctx, cancel := context.WithTimeout(ctx, length*5/4)
 	defer cancel()
 	begun := time.Now()
-	out := &probe.Lasting{Depth: depths[len(depths)-1]}
+	out := &probe.Lasting{Depth: lastingDepth}
 	m.end, m.left = begun.Add(length), lastingParts
 	for range lastingParts {
 		part := m.step()
