@@ -102,7 +102,7 @@ func (w *warnList) lasting(s Storage) {
 		if last < first {
 			w.add("not-lasting", text+": a burst ended, or others began to use the disk", "plan with the last figures; the rates above are those of the burst")
 		} else {
-			w.add("not-lasting", text+": it was slow at first", "a volume made from a snapshot loads when it is first read, or a cache below filled: measure again")
+			w.add("not-lasting", text+": a volume made from a snapshot is slow when it is first read, a cache below filled, or others let go of the disk", "measure again")
 		}
 	}
 	if steady && s.Class == Network {
