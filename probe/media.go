@@ -55,6 +55,7 @@ var identities = []struct {
 }{
 	{"Amazon Elastic Block Store", Network, "Amazon EBS; its volume type cannot be seen"},
 	{"Amazon EC2 NVMe Instance Storage", NVMe, "local flash of the instance, " + lostAtStop},
+	{"Alibaba Cloud Elastic Block Storage", Network, "Alibaba cloud disk; its type cannot be seen"},
 	{"PersistentDisk", Network, "Google persistent disk"},
 	{"nvme_card-pd", Network, "Google persistent disk"},
 	{"EphemeralDisk", SSD, "local disk of the Google instance, " + lostAtStop},
