@@ -114,18 +114,16 @@ func place(s probe.Storage, o Options) (string, error) {
 	if data == "" {
 		return "", fmt.Errorf("%w: the data directory is not known; pass --data-directory", ErrRefused)
 	}
-	dir := o.Dir
+	dir, err := o.Dir, error(nil)
 	if dir == "" {
-		dir = filepath.Dir(filepath.Clean(data))
-	}
-	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil {
+		dir = beside(data)
+	} else if dir, err = resolved(dir); err != nil {
 		return "", fmt.Errorf("%w: %w; pass --probe-dir", ErrRefused, err)
 	}
-	if real, err := filepath.EvalSymlinks(data); err == nil && within(dir, real) {
+	if within(dir, data) {
 		return "", fmt.Errorf("%w: %s lies inside the data directory; pass a --probe-dir beside it", ErrRefused, dir)
 	}
-	if same, known := probe.SameMount(data, dir); known && !same {
+	if same, known := probe.SameMount(data, dir); known && !same && !sameDevice(data, dir) {
 		return "", fmt.Errorf("%w: %s is on another mount than %s; pass a --probe-dir on %s", ErrRefused, dir, s.Path, s.MountPoint)
 	}
 	_, free := probe.Usage(dir)
@@ -135,9 +133,40 @@ func place(s probe.Storage, o Options) (string, error) {
 	return dir, nil
 }
 
+// beside is the directory that the data directory really lies in. The way to a container's file system leads over a link that
+// cannot be followed by its text; it is told by where that ends.
+func beside(data string) string {
+	if name, err := resolved(data); err == nil && sameFile(name, data) {
+		data = name
+	}
+	return filepath.Dir(filepath.Clean(data))
+}
+
+// resolved is a directory's absolute name without links.
+func resolved(dir string) (string, error) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(dir)
+}
+
+// within tells whether a directory is another one or lies inside it, whatever the two are called.
 func within(dir, parent string) bool {
-	rel, err := filepath.Rel(parent, dir)
-	return err == nil && (rel == "." || filepath.IsLocal(rel))
+	for ; ; dir = filepath.Dir(dir) {
+		if sameFile(dir, parent) {
+			return true
+		}
+		if dir == filepath.Dir(dir) {
+			return false
+		}
+	}
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
 // file is the test file, open twice and without a name: direct passes the kernel's cache by where the file system can.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,23 @@ func left(t *testing.T, dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
 		t.Errorf("beside the data directory: %v, %v", entries, err)
+	}
+}
+
+// TestBeside: where the data directory is a link, as to a larger disk, the file goes beside what it leads to.
+func TestBeside(t *testing.T) {
+	s, dir := disk(t)
+	elsewhere := filepath.Join(t.TempDir(), "main")
+	if err := os.Symlink(s.Path, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	got, err := place(probe.Storage{Path: elsewhere}, Options{FileBytes: 1 << 20})
+	if real, _ := filepath.EvalSymlinks(dir); err != nil || got != real {
+		t.Errorf("place = %q, %v, want %q", got, err, real)
+	}
+	// The link of a process's own root says "/", which is not where a container's leads; ours does.
+	if got := beside("/proc/self/root" + s.Path); runtime.GOOS == "linux" && !sameFile(got, dir) {
+		t.Errorf("beside = %q", got)
 	}
 }
 
