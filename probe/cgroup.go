@@ -21,6 +21,11 @@ type cgroup struct {
 // memory in version 1 and something else in version 2. The kernel names the group as pgfit's own namespace sees it, so
 // it is looked up in pgfit's own mounts.
 func (e Env) controller(pid, name string) (cgroup, bool) {
+	if _, state := e.text(procFile(pid, "cgroup")); state != Known && pid != e.Self {
+		if _, own := e.text(procFile(e.Self, "cgroup")); own == Known { // there are groups, of whichever version, and not this process's for us
+			return cgroup{env: e, outside: true, v2: true}, true
+		}
+	}
 	v1, v2 := e.groupsOf(pid, name)
 	best, found := cgroup{}, false
 	for _, m := range e.mounts(e.Self) {
@@ -151,7 +156,7 @@ func (l limits) fact(g cgroup, file string, total int64) Fact[int64] {
 		}
 		return f
 	case g.outside:
-		return Fact[int64]{State: Denied, Source: "cgroup", Note: "the server's group lies outside what is mounted here"}
+		return Fact[int64]{State: Denied, Source: "cgroup", Note: "the server's group cannot be seen from here"}
 	case l.broken != "":
 		return Fact[int64]{State: Implausible, Source: l.broken}
 	case l.denied != "":
@@ -198,7 +203,7 @@ func (g cgroup) limitV1(file, stat string, total int64) Fact[int64] {
 func (g cgroup) quota() Fact[float64] {
 	best := Fact[float64]{State: Unlimited, Source: "cgroup"}
 	if g.outside {
-		return Fact[float64]{State: Denied, Source: "cgroup", Note: "the server's group lies outside what is mounted here"}
+		return Fact[float64]{State: Denied, Source: "cgroup", Note: "the server's group cannot be seen from here"}
 	}
 	if g.inner {
 		best.Note = "quotas above this container's group cannot be seen"

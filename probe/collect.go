@@ -19,7 +19,9 @@ type Options struct {
 	Scratch   bool      // pgfit started the server
 	// ServerFiles lets the server itself read /proc and /sys where it is on another machine.
 	ServerFiles bool
-	Env         Env // zero: this machine
+	// CloudMetadata asks the metadata service of the cloud that this machine is in.
+	CloudMetadata bool
+	Env           Env // zero: this machine
 }
 
 // Collect gathers the facts about a server and its machine. With conn nil it looks at this machine alone. A fact that
@@ -33,6 +35,9 @@ func Collect(ctx context.Context, conn *pgx.Conn, o Options) (Facts, error) {
 		o.hostAlone(ctx, &f)
 	} else if err := o.withServer(ctx, conn, &f); err != nil {
 		return f, err
+	}
+	if o.CloudMetadata {
+		o.Env.askCloud(ctx, &f)
 	}
 	o.apply(&f)
 	f.Warnings = append(f.Warnings, doubts(f)...)
@@ -61,14 +66,17 @@ func (o Options) withServer(ctx context.Context, conn *pgx.Conn, f *Facts) (err 
 	}
 	var at seat
 	f.SameHost, at = o.Env.sameHost(c)
-	e, pid := o.Env, at.pid
+	e, pid, seen := o.Env, at.pid, at.pid // seen: whose mounts to look at
+	if pid == "" {
+		pid, seen = unseen, e.Self
+	}
 	if same, ok := f.SameHost.Get(); !ok || !same {
 		if !o.ServerFiles {
 			f.Host.Memory.Budget = inferRAM(f.Server.Service.Value, f.Server.Settings)
 			f.Host.CPU.Effective = inferCPUs(f.Server.Service.Value, f.Server.Settings)
 			return nil
 		}
-		e, pid = sqlEnv(ctx, conn), "self"
+		e, pid, seen = sqlEnv(ctx, conn), "self", "self"
 	}
 	if !f.Server.DataDirectory.OK() && at.dir != "" {
 		f.Server.DataDirectory = Is(at.dir, procFile(pid, "cwd"))
@@ -81,7 +89,8 @@ func (o Options) withServer(ctx context.Context, conn *pgx.Conn, f *Facts) (err 
 	if e.Usage == nil { // read through the server
 		f.Host.Arch = archOf(f.Server.Build)
 	}
-	f.Storage = e.readStorage(e.places(ctx, conn, f.Server, at.root), pid, at.root)
+	f.Storage = e.readStorage(e.places(ctx, conn, f.Server, at.root), seen, at.root)
+	f.Warnings = append(f.Warnings, e.walHidden(f.Server, at.root)...)
 	if kind, ok := f.Host.Container.Get(); ok && f.Server.Service.Value == "self-managed" {
 		f.Server.Service = Is("container", f.Host.Container.Source)
 		f.Server.Service.Note = kind
@@ -110,7 +119,7 @@ func (e Env) hugePagesNeeded(s Server, h Host, pid string) Fact[int64] {
 	if !ok || page <= 0 {
 		return Fact[int64]{State: Absent, Source: h.HugePageBytes.Source}
 	}
-	if pid == "" || pid == e.Self { // a session, not the postmaster: 5 % and 64 MB for what is not buffers
+	if pid == unseen || pid == e.Self { // a session, not the postmaster: 5 % and 64 MB for what is not buffers
 		buffers, _ := s.Settings.Bytes("shared_buffers")
 		f := Is((buffers/20*21+64<<20+page-1)/page, "shared_buffers")
 		f.Note = "an estimate"

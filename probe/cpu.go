@@ -30,6 +30,9 @@ func (e Env) cpu(pid string) CPU {
 	if q, ok := c.Quota.Get(); ok && (!c.Effective.OK() || q < c.Effective.Value) {
 		c.Effective = c.Quota
 	}
+	if c.Quota.State == Denied && c.Effective.OK() {
+		c.Effective.Note = "a quota may exist that cannot be seen from here"
+	}
 	c.Governor = e.textFact("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 	return c
 }

@@ -43,9 +43,7 @@ func (e Env) descend(s *Storage, name string, seen map[string]bool, depth int) {
 		s.Layers = append(s.Layers, layer)
 	}
 	if file, state := e.text(dir + "/loop/backing_file"); state == Known && file != "" {
-		s.Layers = append(s.Layers, "file "+file)
-		if m, ok := e.mountOf(e.mounts(e.Self), file, path.Dir(file)); ok && !strings.HasPrefix(m.device, "0:") {
-			e.descend(s, e.deviceName(m.device), seen, depth+1)
+		if e.onFile(s, file, seen, depth) {
 			return
 		}
 	}
@@ -59,6 +57,17 @@ func (e Env) descend(s *Storage, name string, seen map[string]bool, depth int) {
 	if len(slaves) == 0 {
 		s.Leaves = append(s.Leaves, e.disk(name))
 	}
+}
+
+// onFile follows a file that serves as a disk to the disk that it lies on; false where that is not a single one.
+func (e Env) onFile(s *Storage, file string, seen map[string]bool, depth int) bool {
+	s.Layers = append(s.Layers, "file "+file)
+	m, ok := e.mountOf(e.mounts(e.Self), file, path.Dir(file))
+	if !ok || strings.HasPrefix(m.device, "0:") {
+		return false
+	}
+	e.descend(s, e.deviceName(m.device), seen, depth+1)
+	return true
 }
 
 // wholeDisk is the disk that a partition is cut from; a name that is no partition stays as it is.
@@ -128,6 +137,12 @@ func (e Env) queueTags(dir string) Fact[int] {
 	return first
 }
 
+// azureTemporary tells the disk that Azure gives a machine beside its volumes by its controller: the second one of generation
+// 1, the second unit of the first one of generation 2 (as the rules of Azure's Linux agent do).
+func azureTemporary(link string) bool {
+	return strings.Contains(link, "/00000000-0001-") || strings.Contains(link, "/f8b3781a-") && strings.Contains(link, ":1/block/")
+}
+
 // identity reads who made the device: from the device itself, else from what udev has stored of it.
 func (e Env) identity(d *Disk, dir string) {
 	vendor, _ := e.text(dir + "/device/vendor")
@@ -142,6 +157,9 @@ func (e Env) identity(d *Disk, dir string) {
 			d.Transport = "fc"
 		case strings.Contains(link, "/vmbus") || strings.Contains(link, "/VMBUS"):
 			d.Transport = "vmbus"
+		}
+		if cloud, _ := e.cloud().Get(); cloud == "azure" && azureTemporary(link) {
+			d.Model += ", temporary"
 		}
 	}
 	numbers, state := e.text(dir + "/dev")

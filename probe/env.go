@@ -46,12 +46,18 @@ type Env struct {
 	MountID func(dir string) (string, bool)
 	// Usage is the size and the free space of a directory's file system; nil where it cannot be had.
 	Usage func(dir string) (total, free Fact[int64])
+	// Pool is what zpool status -LP says of a ZFS pool; nil where it cannot be asked.
+	Pool func(name string) (string, error)
+	// Metadata is the address of the cloud's metadata service, which is asked on request only.
+	Metadata string
 	// Self is the process that stands for the server where no postmaster is known: "self".
 	Self string
 }
 
 // RealEnv is this machine.
-func RealEnv() Env { return Env{Files: Dir(""), MountID: mountID, Usage: Usage, Self: "self"} }
+func RealEnv() Env {
+	return Env{Files: Dir(""), MountID: mountID, Usage: Usage, Pool: poolStatus, Metadata: metadataService, Self: "self"}
+}
 
 // text reads a small file without the blanks around it. The state says why there is none.
 func (e Env) text(name string) (string, State) {

@@ -85,6 +85,7 @@ type Host struct {
 	Container      Fact[string] `json:"container"`  // docker, kubernetes, lxc, ...
 	Cloud          Fact[string] `json:"cloud"`      // aws, gcp, azure
 	InstanceType   Fact[string] `json:"instance_type,omitzero"`
+	DiskTypes      Fact[string] `json:"disk_types,omitzero"` // as the cloud's metadata service names them
 	Memory         Memory       `json:"memory"`
 	CPU            CPU          `json:"cpu"`
 	NUMANodes      Fact[int]    `json:"numa_nodes"`
@@ -120,6 +121,7 @@ type Memory struct {
 	SwapTotal  Fact[int64] `json:"swap_total_bytes"`
 	CommitMax  Fact[int64] `json:"commit_limit_bytes"`
 	Committed  Fact[int64] `json:"committed_bytes,omitzero"`
+	Server     Fact[int64] `json:"server_bytes,omitzero"` // what the server's processes hold now, shared memory counted once
 	CgroupMax  Fact[int64] `json:"cgroup_max_bytes"`
 	CgroupHigh Fact[int64] `json:"cgroup_high_bytes"`
 	SwapMax    Fact[int64] `json:"cgroup_swap_max_bytes"` // version 1: memory and swap together
@@ -218,6 +220,16 @@ type DiskBench struct {
 	SecondP50   float64 `json:"second_read_p50_seconds,omitempty"`
 	CachedBelow bool    `json:"cached_below,omitempty"`
 	IdleShare   float64 `json:"cpu_idle_share,omitempty"` // just before
+
+	Lasting *Lasting `json:"lasting,omitempty"`
+}
+
+// Lasting is a load of reads that went on for minutes, told part by part in order.
+type Lasting struct {
+	Seconds     float64   `json:"seconds"`
+	Depth       int       `json:"queue_depth"`
+	IOPS        []float64 `json:"random_8kb_iops"` // at that depth
+	SeqReadRate []float64 `json:"sequential_read_bytes_per_second"`
 }
 
 // DepthRate is random 8 kB reads at one queue depth.

@@ -17,6 +17,9 @@ func (e Env) readHost(pid string) Host {
 	h := Host{OS: "linux", Arch: runtime.GOARCH}
 	h.Kernel, _ = e.text("/proc/sys/kernel/osrelease")
 	h.Memory = e.memory(pid, info)
+	if pid != e.Self { // of pgfit's own process nothing is asked
+		h.Memory.Server = e.held(pid)
+	}
 	h.CPU = e.cpu(pid)
 	h.Hypervisor, h.Container, h.Cloud, h.InstanceType = e.hypervisor(), e.container(pid), e.cloud(), e.instanceType()
 	e.numa(&h)

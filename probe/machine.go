@@ -31,6 +31,9 @@ func (e Env) hypervisor() Fact[string] {
 
 // container tells by the names of the server's groups, and where those are hidden by the root file system being an overlay.
 func (e Env) container(pid string) Fact[string] {
+	if pid == unseen {
+		return Fact[string]{State: Denied, Source: "/proc", Note: notSeen}
+	}
 	from := procFile(pid, "cgroup")
 	groups, state := e.text(from)
 	if state != Known {

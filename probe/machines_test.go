@@ -15,12 +15,16 @@ import (
 )
 
 // TestMachines reads each tree of testdata/machines as if it were /proc, /sys and /run of a machine whose server is process
-// 4242, and compares what each line of its file "want" names. The comment of a tree may hold lines
+// 4242, and compares what each line of its file "want" names. A file "zpool" is what zpool status -LP says of any pool. The
+// comment of a tree may hold lines
 //
 //	link NAME -> TARGET     a symbolic link
 //	deny NAME               a file or a directory that may not be read
 //	raw NAME TEXT           a file whose text ends without a newline
 //	place ROLE DIRECTORY    a directory of the server, /data for data_directory unless said otherwise
+//
+//	root                    the server lives in a container: its file system is at /proc/4242/root
+//	unseen                  the server's process cannot be seen: a server in another container that shares a directory
 //	self                    pgfit's own process is 1, not 4242: a server in another group or container
 func TestMachines(t *testing.T) {
 	files, err := filepath.Glob("testdata/machines/*.txtar")
@@ -30,8 +34,8 @@ func TestMachines(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			m := unpack(t, file)
-			facts := Facts{Host: m.env.readHost("4242"), Storage: m.env.readStorage(m.places, "4242", "")}
-			facts.Warnings = doubts(facts)
+			facts := Facts{Host: m.env.readHost(m.pid), Storage: m.env.readStorage(m.places, m.mounts(), m.root)}
+			facts.Warnings = append(doubts(facts), m.env.walHidden(Server{DataDirectory: Is(m.places[0].dir, "test")}, m.root)...)
 			got := flatten(t, facts)
 			for line := range strings.Lines(m.want) {
 				name, want, ok := strings.Cut(strings.TrimSpace(line), " = ")
@@ -58,8 +62,18 @@ func TestMachines(t *testing.T) {
 
 type machine struct {
 	env    Env
+	pid    string // of the server
+	root   string
 	places []place
 	want   string
+}
+
+// mounts names the process whose mounts count.
+func (m machine) mounts() string {
+	if m.pid == unseen {
+		return m.env.Self
+	}
+	return m.pid
 }
 
 // unpack writes a tree into the test's directory.
@@ -70,7 +84,7 @@ func unpack(t testing.TB, file string) machine {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	m := machine{env: Env{Self: "4242"}}
+	m := machine{env: Env{Self: "4242"}, pid: "4242"}
 	tree := deniedFiles{Dir: Dir(root)}
 	for line := range strings.Lines(string(archive.Comment)) {
 		f := strings.Fields(line)
@@ -83,13 +97,21 @@ func unpack(t testing.TB, file string) machine {
 			put(t, root, f[1], func(name string) error { return os.WriteFile(name, []byte(strings.Join(f[2:], " ")), 0o644) })
 		case len(f) >= 3 && f[0] == "place":
 			m.places = append(m.places, place{f[1], strings.Join(f[2:], " ")})
+		case len(f) == 1 && f[0] == "root":
+			m.root = "/proc/4242/root"
+		case len(f) == 1 && f[0] == "unseen":
+			m.pid = unseen
 		case len(f) == 1 && f[0] == "self":
 			m.env.Self = "1"
 		}
 	}
 	for _, f := range archive.Files {
-		if f.Name == "want" {
+		switch f.Name {
+		case "want":
 			m.want = string(f.Data)
+			continue
+		case "zpool":
+			m.env.Pool = func(string) (string, error) { return string(f.Data), nil }
 			continue
 		}
 		put(t, root, f.Name, func(name string) error { return os.WriteFile(name, f.Data, 0o644) })

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -62,13 +63,61 @@ func (w *warnList) measured(f Facts, s Storage) {
 	if !b.Direct {
 		w.add("no-direct-io", "the file system of "+s.Role+" has no direct I/O: the figures include the kernel's cache", "")
 	}
+	if s.FSType == "zfs" && b.Direct && len(b.Random) > 0 {
+		w.add("zfs-arc", "ZFS before 2.3 answers direct reads from its own cache (ARC), and later versions do where the property direct is disabled: the reads of "+s.Role+" may have come from memory",
+			"take them as an upper bound; zfs version and zfs get direct tell which it is, zpool iostat whether the disks were read")
+	}
 	if limit, ok := f.Host.DirtyBgBytes.Get(); ok && b.SeqWriteRate > 0 && float64(limit) > writeback*b.SeqWriteRate {
 		w.add("dirty-limit", fmt.Sprintf("the kernel collects up to %d MB of written data before it begins to write them, more than the disk of %s takes in %.0f s", limit>>20, s.Role, writeback),
 			fmt.Sprintf("vm.dirty_background_bytes = %d, so that a checkpoint's fsync does not wait for all of it", int64(b.SeqWriteRate)/2>>20<<20))
 	}
-	if s.Class == Network {
-		w.add("credits", "network disks often have a burst that a short measurement sees, and their lasting rate is lower", "look up the volume's lasting rate")
+	w.lasting(s)
+}
+
+// changed is by how much the first and the last part of a lasting load may differ.
+const changed = 0.20
+
+// lasting says whether the disk kept its rates under a load of minutes; of a network disk that had none, that it may not.
+func (w *warnList) lasting(s Storage) {
+	l := s.Bench.Lasting
+	if l == nil {
+		if s.Class == Network {
+			w.add("credits", "network disks often have a burst that a short measurement sees, and their lasting rate is lower", "measure with --disk-bench --long, and look up the volume's lasting rate")
+		}
+		return
 	}
+	steady := true
+	for _, kind := range []struct {
+		what  string
+		parts []float64
+		show  func(float64) string
+	}{{"random 8 kB reads", l.IOPS, func(v float64) string { return fmt.Sprintf("%.0f a second", v) }},
+		{"sequential reads", l.SeqReadRate, func(v float64) string { return fmt.Sprintf("%.0f MB/s", v/1e6) }}} {
+		first, last := Ends(kind.parts)
+		if first <= 0 || math.Abs(last/first-1) <= changed {
+			continue
+		}
+		steady = false
+		text := fmt.Sprintf("%s of %s went from %s to %s within %.0f s of load", kind.what, s.Role, kind.show(first), kind.show(last), l.Seconds)
+		if last < first {
+			w.add("not-lasting", text+": a burst ended, or others began to use the disk", "plan with the last figures; the rates above are those of the burst")
+		} else {
+			w.add("not-lasting", text+": a volume made from a snapshot is slow when it is first read, a cache below filled, or others let go of the disk", "measure again")
+		}
+	}
+	if steady && s.Class == Network {
+		w.add("credits", fmt.Sprintf("the disk of %s kept its rates for %.0f s; the credits of a network disk can last for half an hour and more", s.Role, l.Seconds), "look up the volume's lasting rate")
+	}
+}
+
+// Ends are the medians of the first and of the last three of a lasting load's parts.
+func Ends(parts []float64) (first, last float64) {
+	n := min(3, len(parts))
+	if n == 0 {
+		return 0, 0
+	}
+	middle := func(some []float64) float64 { return slices.Sorted(slices.Values(some))[len(some)/2] }
+	return middle(parts[:n]), middle(parts[len(parts)-n:])
 }
 
 // alike says what a depth-1 read is like, in words.

@@ -44,6 +44,9 @@ func mixed(leaves []Disk) bool {
 	return rotating > 0 && rotating < len(leaves)
 }
 
+// lostAtStop is said of disks that a machine in a cloud loses with itself.
+const lostAtStop = "lost when it stops"
+
 // identities are model strings that say what a device is (the providers' own documents; kernel drivers).
 var identities = []struct {
 	match string
@@ -51,13 +54,15 @@ var identities = []struct {
 	what  string
 }{
 	{"Amazon Elastic Block Store", Network, "Amazon EBS; its volume type cannot be seen"},
-	{"Amazon EC2 NVMe Instance Storage", NVMe, "local flash of the instance, lost when it stops"},
+	{"Amazon EC2 NVMe Instance Storage", NVMe, "local flash of the instance, " + lostAtStop},
+	{"Alibaba Cloud Elastic Block Storage", Network, "Alibaba cloud disk; its type cannot be seen"},
 	{"PersistentDisk", Network, "Google persistent disk"},
 	{"nvme_card-pd", Network, "Google persistent disk"},
-	{"EphemeralDisk", SSD, "local disk of the Google instance, lost when it stops"},
-	{"nvme_card", NVMe, "local flash of the Google instance, lost when it stops"},
+	{"EphemeralDisk", SSD, "local disk of the Google instance, " + lostAtStop},
+	{"nvme_card", NVMe, "local flash of the Google instance, " + lostAtStop},
 	{"MSFT NVMe Accelerator", Network, "Azure managed disk"},
-	{"Microsoft NVMe Direct Disk", NVMe, "local flash of the Azure machine, lost when it stops"},
+	{"Microsoft NVMe Direct Disk", NVMe, "local flash of the Azure machine, " + lostAtStop},
+	{"Msft Virtual Disk, temporary", UnknownClass, "temporary disk of the Azure machine, " + lostAtStop},
 	{"Msft Virtual Disk", Network, "Azure or Hyper-V disk"},
 }
 
@@ -74,6 +79,8 @@ func classOf(d Disk, guest bool) (Class, string) {
 		return Network, d.Name + ": reached by " + remoteBy(d)
 	case strings.HasPrefix(d.Name, "zram") || strings.HasPrefix(d.Name, "ram"):
 		return RAM, d.Name + ": memory that acts as a disk"
+	case strings.HasPrefix(d.Name, "zd"): // says that it does not rotate, whatever the pool's disks do
+		return UnknownClass, d.Name + ": a volume of ZFS, whose disks the kernel does not name"
 	case virtual && d.Rotational.OK():
 		return UnknownClass, fmt.Sprintf("%s: a virtual disk; its rotational flag (%d) says nothing about the medium", d.Name, d.Rotational.Value)
 	case virtual:

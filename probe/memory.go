@@ -1,6 +1,11 @@
 package probe
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
 
 // memory reads totals and limits in bytes. The budget is the smallest of all of them: above memory.high the kernel reclaims
 // and throttles, so that is a limit too.
@@ -12,6 +17,9 @@ func (e Env) memory(pid string, info readings) Memory {
 		total = v
 	} else if m.Total.State == Known || info != nil && len(info) == 0 {
 		m.Total.State, m.Total.Value = Implausible, 0
+	}
+	if arc := e.arc(); arc > 0 && m.Available.OK() {
+		m.Available.Note = fmt.Sprintf("ZFS's own cache holds %d MB more, most of which it gives back", arc>>20)
 	}
 	e.memoryLimits(&m, pid, total)
 	m.Budget = m.Total
@@ -51,6 +59,19 @@ func (e Env) memoryLimits(m *Memory, pid string, total int64) {
 	if m.SwapMax.OK() {
 		m.SwapMax.Note = "memory and swap together"
 	}
+}
+
+// arc is the size in bytes of ZFS's cache, which the kernel does not count as available though it shrinks on demand; 0 where
+// there is no ZFS.
+func (e Env) arc() int64 {
+	s, _ := e.text("/proc/spl/kstat/zfs/arcstats")
+	for line := range strings.Lines(s) { // name type data
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "size" {
+			v, _ := strconv.ParseInt(f[2], 10, 64)
+			return v
+		}
+	}
+	return 0
 }
 
 // noLimitV1 is where version 1's "no limit" begins: 2^63 rounded down to a page of 64 kB at most.

@@ -82,20 +82,28 @@ func (e Env) inspect(pid string, c claim) (seat, Fact[bool]) {
 	return at, proof
 }
 
-// byDirectory is the proof where no processes can be listed: the directory of that name is the server's.
+// byDirectory is the proof where no server process can be seen, as from another container that shares the directory: the
+// directory of that name is the server's. The number in its postmaster.pid may then be that of some other process here.
 func (e Env) byDirectory(c claim) (Fact[bool], seat) {
 	if c.dir == "" {
 		return Fact[bool]{State: Denied, Source: "data_directory", Note: "the role may not see it, so nothing proves which machine the server is on"}, seat{}
 	}
-	pid, proof := e.matches(c.dir, c)
+	_, proof := e.matches(c.dir, c)
 	switch {
 	case proof.State == Absent:
 		return Is(false, "no server process and no "+c.dir+" on this host"), seat{}
 	case !proof.OK() || !proof.Value:
 		return proof, seat{}
 	}
-	return proof, seat{pid: pid, dir: c.dir}
+	proof.Note = notSeen
+	return proof, seat{dir: c.dir}
 }
+
+// unseen stands for the number of a process that cannot be seen.
+const unseen = "?"
+
+// notSeen is the note of facts that are not known for that reason.
+const notSeen = "the server's process cannot be seen from here"
 
 // matches compares the server with a data directory, and gives the process that its postmaster.pid names.
 func (e Env) matches(dir string, c claim) (pid string, proof Fact[bool]) {

@@ -67,7 +67,7 @@ func TestDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Measured("data_directory", &probe.DiskBench{Random: []probe.DepthRate{{Depth: 1, P50: 1e-4}}})
+	f.Measured("data_directory", &probe.DiskBench{Random: []probe.DepthRate{{Depth: 1, P50: 1e-4}}, Lasting: &probe.Lasting{Depth: 32, IOPS: []float64{1}, SeqReadRate: []float64{1}}})
 	valid(t, f.Document())
 	valid(t, f.HostFile())
 	if err := validate(t, map[string]any{"schema_version": 1, "kind": "pgfit-run", "host": map[string]any{}, "storage": nil}); err == nil {

@@ -69,6 +69,19 @@ func (e Env) places(ctx context.Context, conn *pgx.Conn, set Server, root string
 	return out
 }
 
+// walHidden warns where it cannot be seen whether pg_wal is a link to another disk.
+func (e Env) walHidden(s Server, root string) []Warning {
+	data, ok := s.DataDirectory.Get()
+	if !ok || data == "" {
+		return nil
+	}
+	if _, err := e.Files.ReadLink(root + path.Join(data, "pg_wal")); err == nil || stateOf(err) != Denied {
+		return nil
+	}
+	return []Warning{{Code: "wal-hidden", Text: "whether pg_wal lies on a disk of its own cannot be seen from here; it is taken to lie on that of data_directory",
+		Hint: "run pgfit as the server's user or as root on its machine"}}
+}
+
 // network are file systems whose disks are somewhere else.
 const network = "nfs,nfs4,cifs,smb3,9p,virtiofs,ceph,glusterfs,lustre,beegfs,gpfs,ocfs2,afs"
 
@@ -86,7 +99,7 @@ func (e Env) under(s *Storage, m mount, depth int) {
 	case m.fsType == "btrfs":
 		e.btrfs(s, m, depth)
 	case m.fsType == "zfs":
-		s.Evidence = []string{"ZFS does not name its disks in /sys; its own cache (ARC) takes the place of the kernel's: zpool status -LP shows them"}
+		e.zfs(s, m, depth)
 	case strings.HasPrefix(m.device, "0:"):
 		s.Evidence = []string{m.fsType + " does not name its disks"}
 	default:

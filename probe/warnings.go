@@ -94,6 +94,10 @@ func (w *warnList) storage(s Storage) {
 	case s.Class == UnknownClass && s.Bench == nil && s.Path != "":
 		w.add("unknown-medium", "what "+s.Role+" lies on is not known, and no setting is derived from a guess", "measure it with --disk-bench, or say what it is with --disk")
 	}
+	lost := slices.ContainsFunc(s.Evidence, func(why string) bool { return strings.HasSuffix(why, lostAtStop) })
+	if lost && s.Role != "temp" {
+		w.add("ephemeral-disk", s.Role+" lies on a disk that is lost when the machine stops", "put it on a volume that lasts, unless a replica elsewhere has everything")
+	}
 	for _, opt := range s.Options {
 		switch opt {
 		case "nobarrier", "barrier=0":

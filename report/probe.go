@@ -62,9 +62,11 @@ func hostTable(f probe.Facts) *Table {
 	addFact(t, "container", h.Container, str)
 	addFact(t, "cloud", h.Cloud, str)
 	addFact(t, "instance type", h.InstanceType, str)
+	addFact(t, "disks, as the cloud names them", h.DiskTypes, str)
 	addFact(t, "memory the server may use", h.Memory.Budget, Size)
 	addFact(t, "memory of the machine", h.Memory.Total, Size)
 	addFact(t, "memory available now", h.Memory.Available, Size)
+	addFact(t, "memory the server holds now", h.Memory.Server, Size)
 	addFact(t, "cgroup memory limit", h.Memory.CgroupMax, Size)
 	addFact(t, "cgroup memory.high", h.Memory.CgroupHigh, Size)
 	addFact(t, "cgroup swap limit", h.Memory.SwapMax, Size)
@@ -180,6 +182,11 @@ func benchNotes(w io.Writer, b probe.DiskBench, rates string) error {
 	noise := ""
 	if b.Noisy {
 		noise = "; the machine was busy: take these as a lower bound"
+	}
+	if l := b.Lasting; l != nil {
+		from, to := probe.Ends(l.IOPS)
+		seqFrom, seqTo := probe.Ends(l.SeqReadRate)
+		fmt.Fprintf(w, "under %s of load: random reads at depth %d from %.0f to %.0f IOPS, sequential read from %s/s to %s/s\n", Seconds(l.Seconds), l.Depth, from, to, Size(int64(seqFrom)), Size(int64(seqTo)))
 	}
 	_, err := fmt.Fprintf(w, "measured with a file of %s in %s, %s, %s; rounds differ by up to %s%s\n", Size(b.FileBytes), Seconds(b.ElapsedSeconds), b.Method, how, Percent(b.Spread), noise)
 	return err

@@ -69,7 +69,7 @@ func Limit(f probe.Facts, shared bool) (int64, bool) {
 }
 
 // Machine is the memory that is there for the server, in bytes: the smallest of RAM and every cgroup limit, and on a
-// machine shared with other programs what is available now plus the shared buffers of the server as it runs.
+// machine shared with other programs no more than they leave.
 func Machine(f probe.Facts, shared bool) (int64, bool) {
 	m, ok := f.Host.Memory.Budget.Get()
 	if !ok {
@@ -78,10 +78,24 @@ func Machine(f probe.Facts, shared bool) (int64, bool) {
 	if !ok || m <= 0 {
 		return 0, false
 	}
-	if free, ok := f.Host.Memory.Available.Get(); ok && shared {
-		m = min(m, free+size(f.Server.Settings, "shared_buffers"))
+	if free, held, _, ok := Left(f); ok && shared {
+		m = min(m, free+held)
 	}
 	return m, true
+}
+
+// Left is what other programs on the machine leave the server, in bytes: what is available now and what the server holds
+// already. Where nobody could read the latter, it is assumed to be the whole of shared_buffers and measured is false; ok
+// is false where not even the former is known.
+func Left(f probe.Facts) (available, held int64, measured, ok bool) {
+	available, ok = f.Host.Memory.Available.Get()
+	if !ok {
+		return 0, 0, false, false
+	}
+	if held, measured = f.Host.Memory.Server.Get(); !measured {
+		held = size(f.Server.Settings, "shared_buffers")
+	}
+	return available, held, measured, true
 }
 
 func memory(s guc.Settings, f probe.Facts, l Load) []advisor.BudgetLine {

@@ -75,6 +75,18 @@ func TestMachine(t *testing.T) {
 	if m, ok := Machine(f, true); m != 3*gB || !ok {
 		t.Errorf("Machine of a shared host = %d, %v, want what is free and the server's own 1 GB", m, ok)
 	}
+	f.Host.Memory.Server = probe.Is(256*mB, "test") // most of the buffers have not been touched
+	if m, ok := Machine(f, true); m != 2*gB+256*mB || !ok {
+		t.Errorf("Machine of a shared host = %d, %v, want what is free and the 256 MB that the server holds", m, ok)
+	}
+	f.Host.Memory.Available = probe.Is(7*gB+900*mB, "test")
+	if m, _ := Machine(f, true); m != 8*gB {
+		t.Errorf("Machine of a shared host with nothing else on it = %d, want no more than its limit", m)
+	}
+	f.Host.Memory.Available = probe.Fact[int64]{State: probe.Denied}
+	if m, _ := Machine(f, true); m != 8*gB {
+		t.Errorf("Machine of a shared host that nobody could look at = %d", m)
+	}
 	if m, _ := Machine(f, false); m != 8*gB {
 		t.Errorf("Machine of a dedicated host = %d", m)
 	}

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"pgfit/advisor"
 	"pgfit/advisor/budget"
@@ -201,13 +202,32 @@ const manyBuffers = 8 * gB
 
 func (s *situation) memoryInputs() []advisor.Input {
 	in := []advisor.Input{input("memory for the server", "%s", roughly(s.memory))}
-	if src := s.facts.Host.Memory.Budget.Source; src != "" {
+	if src := s.memorySource(); src != "" {
 		in[0].Value += " (" + src + ")"
 	}
 	if s.data > 0 {
 		in = append(in, input("data", "%s", roughly(s.data)))
 	}
 	return in
+}
+
+// memorySource is what the memory for the server rests on: a file of the kernel or a flag, and where other programs use the
+// machine too, what they leave.
+func (s *situation) memorySource() string {
+	source := s.facts.Host.Memory.Budget.Source
+	if s.in.Dedicated {
+		return source
+	}
+	free, held, measured, ok := budget.Left(s.facts)
+	switch {
+	case !ok:
+		return strings.TrimPrefix(source+"; what other programs on the machine use is not known", "; ")
+	case free+held > s.memory:
+		return strings.TrimPrefix(source+"; other programs leave more than that", "; ")
+	case !measured:
+		return fmt.Sprintf("other programs leave %s, and the server's own %s of shared_buffers, taken as held", roughly(free), roughly(held))
+	}
+	return fmt.Sprintf("other programs leave %s, and the server holds %s", roughly(free), roughly(held))
 }
 
 func (s *situation) hitInputs() []advisor.Input {

@@ -45,13 +45,17 @@ func randomPageCost(s *situation) verdict {
 }
 
 // pageRatio is ρ, with where it comes from; 0 when nothing can be said. Servers up to 16 read sequentially in 8 kB
-// requests, from 17 on in combined ones, so each gets the rate of its own kind.
+// requests, from 17 on in combined ones (io_combine_limit, 128 kB by default), so each gets the rate of its own kind,
+// through the kernel's cache as the server reads.
 func (s *situation) pageRatio() (ratio float64, how string, measured bool) {
 	st := s.facts.DataStorage()
 	if b := st.Bench; b != nil && len(b.Random) > 0 {
 		rate, kind := b.SeqReadRate, "large reads"
-		if s.major() < 17 && b.SeqRead8kRate > 0 {
+		switch {
+		case s.major() < 17 && b.SeqRead8kRate > 0:
 			rate, kind = b.SeqRead8kRate, "8 kB reads"
+		case s.major() >= 17 && b.SeqRead128kRate > 0:
+			rate, kind = b.SeqRead128kRate, "128 kB reads"
 		}
 		one := slices.MinFunc(b.Random, func(x, y probe.DepthRate) int { return x.Depth - y.Depth })
 		if rate > 0 && one.Mean > 0 {

@@ -33,6 +33,9 @@ func randomInput(t *testing.T, r *rand.Rand) Input {
 	f := facts(t, major, ram, cpus, randomSettings(r))
 	if r.IntN(4) == 0 {
 		f.Host.Memory.Available = probe.Is(ram/2, "test")
+		if r.IntN(2) == 0 {
+			f.Host.Memory.Server = probe.Is(ram/8, "test")
+		}
 	}
 	if r.IntN(20) == 0 {
 		f.Host.Memory = probe.Memory{}
@@ -129,7 +132,11 @@ func apply(t *testing.T, f probe.Facts, proposals []advisor.Proposal) probe.Fact
 	f.Server.Settings = budget.Overlay(f.Server.Settings, values)
 	// What the buffers took more is no longer available to others.
 	if free, ok := f.Host.Memory.Available.Get(); ok {
-		f.Host.Memory.Available = probe.Is(free+before-size(f.Server.Settings, "shared_buffers"), "test")
+		more := size(f.Server.Settings, "shared_buffers") - before
+		f.Host.Memory.Available = probe.Is(free-more, "test")
+		if held, ok := f.Host.Memory.Server.Get(); ok {
+			f.Host.Memory.Server = probe.Is(held+more, "test")
+		}
 	}
 	return f
 }

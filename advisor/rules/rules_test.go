@@ -168,6 +168,7 @@ func TestRules(t *testing.T) {
 		{name: "hard disk", edit: func(f *probe.Facts) { f.Storage[0].Class = probe.HDD }, setting: "random_page_cost", reason: "not measured"},
 		{name: "measured disk, up to 16", edit: bench, setting: "random_page_cost", proposed: "1.3", method: advisor.Measured},
 		{name: "measured disk, from 17, as much data as memory", major: 17, edit: func(f *probe.Facts) { bench(f); f.Server.ClusterBytes = probe.Is(20*gB, "") }, setting: "random_page_cost", proposed: "2.5", method: advisor.Measured},
+		{name: "measured disk, from 17, in the server's own large reads", major: 17, edit: func(f *probe.Facts) { bench(f); f.Storage[0].Bench.SeqRead128kRate = 700e6 }, setting: "random_page_cost", proposed: "2", reason: "8.12 times", method: advisor.Measured},
 		{name: "measured hits", major: 17, edit: bench, visits: []rundoc.Visit{visit("read-heavy", 8, func(v *rundoc.Visit) { v.Host.DiskReads = 1000 })}, setting: "random_page_cost", proposed: "1.1", reason: "99.9 %"},
 		{name: "no plan changes", edit: bench, setting: "random_page_cost", reason: "without effect on this workload: 1 statement explained with random_page_cost = 1.1 or 2",
 			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Shape: "x", Set: map[string]string{"random_page_cost": "1.1"}},
@@ -308,6 +309,31 @@ func TestNotes(t *testing.T) {
 	f.Server.Service = probe.Is("neon", "")
 	if text := noted(Advise(Input{Facts: f}), "durability-fsync"); text != "" {
 		t.Errorf("neon shows fsync off by design, yet: %s", text)
+	}
+}
+
+// TestSharedMachine: on a machine with other programs the memory rules take what those leave, and say so.
+func TestSharedMachine(t *testing.T) {
+	f := facts(t, 16, 64*gB, 16, map[string]string{"shared_buffers": "1GB"})
+	for _, tc := range []struct {
+		name            string
+		available, held probe.Fact[int64]
+		buffers, from   string
+	}{
+		{"read", probe.Is(15*gB, ""), probe.Is(gB, ""), "4GB", "16.0 GB (other programs leave 15.0 GB, and the server holds 1.0 GB)"},
+		{"buffers hardly used", probe.Is(16*gB, ""), probe.Is(20*mB, ""), "4GB", "(other programs leave 16.0 GB, and the server holds 20 MB)"},
+		{"the server's own not read", probe.Is(15*gB, ""), probe.Fact[int64]{State: probe.Denied}, "4GB", "(other programs leave 15.0 GB, and the server's own 1.0 GB of shared_buffers, taken as held)"},
+		{"nothing else runs", probe.Is(64*gB, ""), probe.Is(gB, ""), "16GB", "64.0 GB (test; other programs leave more than that)"},
+		{"nobody looked", probe.Fact[int64]{}, probe.Fact[int64]{}, "16GB", "64.0 GB (test; what other programs on the machine use is not known)"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f.Host.Memory.Available, f.Host.Memory.Server = tc.available, tc.held
+			f.Host.Memory.Budget.Source = "test"
+			p, ok := proposal(Advise(Input{Facts: f}), "shared_buffers")
+			if !ok || p.Proposed != tc.buffers || len(p.Inputs) == 0 || !strings.HasSuffix(p.Inputs[0].Value, tc.from) {
+				t.Errorf("shared_buffers %q from %+v, want %s from ...%s", p.Proposed, p.Inputs, tc.buffers, tc.from)
+			}
+		})
 	}
 }
 

@@ -36,7 +36,7 @@ func (f *adviceFlags) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.rules, "rules", "pgfit", "pgfit, or guide: the house guide's numbers as they stand")
 	f.recovery = spanFlag(5 * time.Minute)
 	fs.Var(&f.recovery, "recovery-time", "what a crash recovery may take, such as 5min or 90s; bounds max_wal_size and checkpoint_timeout")
-	fs.BoolVar(&f.dedicated, "dedicated", true, "the machine is the server's alone")
+	fs.BoolVar(&f.dedicated, "dedicated", true, "the machine is the server's alone; with =false it gets what other programs leave: memory available now and what it holds")
 	fs.BoolVar(&f.compare, "compare-formulas", false, "print what the well-known formulas would say, beside pgfit's values")
 }
 

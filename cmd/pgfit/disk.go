@@ -12,7 +12,10 @@ import (
 )
 
 // diskFlags shape the measurement of the disk.
-type diskFlags struct{ dir string }
+type diskFlags struct {
+	dir  string
+	long bool // of pgfit probe alone
+}
 
 func (f *diskFlags) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.dir, "probe-dir", "", "where the disk is measured (default beside the data directory, on the same mount)")
@@ -22,6 +25,7 @@ func (f *diskFlags) addFlags(fs *pflag.FlagSet) {
 const (
 	diskShare = 8
 	diskTime  = 24 * time.Second
+	longTime  = 5 * time.Minute // of reading on with --long
 )
 
 // diskBudget is how long a run may measure the disk: 0 where there is no time for it, or it is not this machine's.
@@ -44,6 +48,9 @@ func (a *app) disk(ctx context.Context, f *probe.Facts, flags diskFlags, t time.
 		t = t * 3 / 4
 	}
 	o := diskbench.Options{Dir: flags.dir, Time: t, Say: func(s string) { a.say("%s", s) }}
+	if flags.long {
+		o.Long = longTime
+	}
 	if err := a.measureDisk(ctx, f, data, o); err != nil || !apart {
 		return err
 	}

@@ -114,6 +114,7 @@ type hostFlags struct {
 	dataDir   string
 	hostFacts string
 	files     bool
+	metadata  bool // of pgfit probe alone
 }
 
 func (f *hostFlags) addFlags(fs *pflag.FlagSet) {
@@ -126,10 +127,12 @@ func (f *hostFlags) addFlags(fs *pflag.FlagSet) {
 }
 
 func (f *hostFlags) options() (probe.Options, error) {
-	o := probe.Options{RAM: int64(f.ram), CPUs: f.cpus, DataDir: f.dataDir, ServerFiles: f.files}
+	o := probe.Options{RAM: int64(f.ram), CPUs: f.cpus, DataDir: f.dataDir, ServerFiles: f.files, CloudMetadata: f.metadata}
 	switch {
 	case f.cpus < 0 || f.cpus > 4096:
 		return o, usagef("--cpus %g: want more than 0 and at most 4096", f.cpus)
+	case f.metadata && f.hostFacts != "":
+		return o, usagef("--cloud-metadata asks about this machine and --host-facts is another: name one of them")
 	case f.ram != 0 && f.ram < 64<<20:
 		return o, usagef("--ram %s: want at least 64MB", f.ram.String())
 	}

@@ -30,10 +30,14 @@ func (a *app) probeCommand() *cobra.Command {
 		Example: `  pgfit probe                                 this host, and a scratch server on it
   pgfit probe postgresql://app@localhost/app  your server and its host
   pgfit probe --disk-bench                    the same, with the disk measured: half a minute
+  pgfit probe --disk-bench --long             and read on for 5 minutes: do the rates last, or are they a burst?
   pgfit probe --out host.json                 on the database host; elsewhere: --host-facts host.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", o.format, "text", "markdown", "json"); err != nil {
 				return err
+			}
+			if o.disk.long && !o.bench {
+				return usagef("--long goes with --disk-bench")
 			}
 			return o.run(cmd.Context(), a, args)
 		},
@@ -43,10 +47,12 @@ func (a *app) probeCommand() *cobra.Command {
 	fs.StringVar(&o.format, "format", "text", "text, markdown or json")
 	fs.StringVar(&o.out, "out", "", "write the host's facts to a file for --host-facts elsewhere")
 	fs.BoolVar(&o.bench, "disk-bench", false, "measure the disk under the data directory, for half a minute with a file of 1 GB")
+	fs.BoolVar(&o.disk.long, "long", false, "with --disk-bench: read on for 5 minutes, to see whether the rates last or are a burst")
 	o.disk.addFlags(fs)
 	fs.BoolVar(&o.hostOnly, "host-only", false, "look at this host alone, at no server")
 	o.target.addFlags(fs)
 	o.host.addFlags(fs)
+	fs.BoolVar(&o.host.metadata, "cloud-metadata", false, "ask the cloud that this machine is in (EC2, Google, Azure) for its type and disks: one call to 169.254.169.254, 2 s at most")
 	return cmd
 }
 

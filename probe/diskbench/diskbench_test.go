@@ -3,8 +3,10 @@ package diskbench
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +38,7 @@ func TestRun(t *testing.T) {
 	s, dir := disk(t)
 	b := measured(t, s, Options{FileBytes: 64 << 20, Time: MinTime})
 	left(t, dir)
-	if len(b.Random) != len(depths) || b.FileBytes != 64<<20 || b.Rounds < 1 || b.Rounds > rounds || b.Rounds < rounds && !b.Noisy {
+	if n := len(depths); len(b.Random) != n && len(b.Random) != n-1 || b.FileBytes != 64<<20 || b.Rounds < 1 || b.Rounds > rounds || b.Rounds < rounds && !b.Noisy {
 		t.Errorf("depths %d, file %d, rounds %d", len(b.Random), b.FileBytes, b.Rounds)
 	}
 	for _, r := range b.Random {
@@ -77,6 +79,34 @@ func TestWrites(t *testing.T) {
 	left(t, dir)
 	if len(b.Random) > 0 || b.SeqReadRate > 0 || b.SeqWriteRate <= 0 || b.FdatasyncP50 <= 0 {
 		t.Errorf("%+v", b)
+	}
+}
+
+// TestLasting: a load without a pause gives as many figures as it has parts, in its time.
+func TestLasting(t *testing.T) {
+	_, dir := disk(t)
+	f, err := create(context.Background(), dir, 64<<20, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	m := &meter{f: f, rng: rand.New(rand.NewPCG(1, 1))}
+	l, err := m.lasting(context.Background(), 2*time.Second)
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.Skip("the disk is too busy")
+	}
+	if err != nil || len(l.IOPS) != lastingParts || len(l.SeqReadRate) != lastingParts || l.Depth != 32 || l.Seconds <= 0 {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	for i := range l.IOPS {
+		if l.IOPS[i] <= 0 || l.SeqReadRate[i] <= 0 {
+			t.Errorf("part %d: %g requests and %g bytes a second", i, l.IOPS[i], l.SeqReadRate[i])
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := m.lasting(ctx, time.Minute); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
 	}
 }
 
@@ -123,6 +153,23 @@ func left(t *testing.T, dir string) {
 	}
 }
 
+// TestBeside: where the data directory is a link, as to a larger disk, the file goes beside what it leads to.
+func TestBeside(t *testing.T) {
+	s, dir := disk(t)
+	elsewhere := filepath.Join(t.TempDir(), "main")
+	if err := os.Symlink(s.Path, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	got, err := place(probe.Storage{Path: elsewhere}, Options{FileBytes: 1 << 20})
+	if real, _ := filepath.EvalSymlinks(dir); err != nil || got != real {
+		t.Errorf("place = %q, %v, want %q", got, err, real)
+	}
+	// The link of a process's own root says "/", which is not where a container's leads; ours does.
+	if got := beside("/proc/self/root" + s.Path); runtime.GOOS == "linux" && !sameFile(got, dir) {
+		t.Errorf("beside = %q", got)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	s, dir := disk(t)
 	inside := filepath.Join(s.Path, "base")
@@ -152,6 +199,39 @@ func TestRefusals(t *testing.T) {
 			_, err := Run(context.Background(), tc.storage, tc.o)
 			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("Run = %v, want a refusal with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// TestDeeper: the greatest depth is measured where the one before brought more in the first round, and then in all rounds.
+func TestDeeper(t *testing.T) {
+	n := len(depths)
+	at := func(rate int) result { return result{count: rate, elapsed: time.Second} }
+	for _, tc := range []struct {
+		name   string
+		a, b   int  // rates at the two depths before
+		later  bool // in a later round
+		before bool // the first round had it
+		want   bool
+	}{
+		{name: "still rising", a: 70_000, b: 100_000, want: true},
+		{name: "at its best", a: 70_000, b: 74_000},
+		{name: "later as in the first", a: 70_000, b: 71_000, later: true, before: true, want: true},
+		{name: "later without", a: 70_000, b: 100_000, later: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var m meter
+			m.random[0] = []result{at(10_000)}
+			m.random[n-3], m.random[n-2] = []result{at(tc.a)}, []result{at(tc.b)}
+			if tc.later {
+				m.random[0] = append(m.random[0], at(10_000))
+			}
+			if tc.before {
+				m.random[n-1] = []result{at(100_000)}
+			}
+			if got := m.deeper(); got != tc.want {
+				t.Errorf("deeper = %v, want %v", got, tc.want)
 			}
 		})
 	}

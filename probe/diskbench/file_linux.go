@@ -31,6 +31,13 @@ func reopen(f *os.File) (direct *os.File, bypass bool, err error) {
 	return direct, false, err
 }
 
+// sameDevice tells whether two directories lie on one file system, be it by two mounts as a volume's in a container and on its
+// host.
+func sameDevice(a, b string) bool {
+	var x, y syscall.Stat_t
+	return syscall.Stat(a, &x) == nil && syscall.Stat(b, &y) == nil && x.Dev == y.Dev
+}
+
 // aligned is memory that starts at a page, as direct I/O wants it.
 func aligned(n int) ([]byte, error) {
 	return syscall.Mmap(-1, 0, n, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)

@@ -60,8 +60,8 @@ type meter struct {
 	left int       // measurements still to come
 	rng  *rand.Rand
 
-	random                     [6][]result
-	seqRead, seqWrite          []float64 // bytes a second
+	random                     [7][]result // by depth
+	seqRead, seqWrite          []float64   // bytes a second
 	buffered8, buffered128     []float64
 	fdatasync                  []result
 	lastBuffered, lastSequence int64
@@ -107,6 +107,10 @@ func (m *meter) measure(ctx context.Context, writes bool, b *probe.DiskBench) er
 // reads measures every kind once, in the same order: what drifts meets every kind alike.
 func (m *meter) reads(ctx context.Context) error {
 	for i, depth := range depths {
+		if i == len(depths)-1 && !m.deeper() {
+			m.left--
+			break
+		}
 		step := m.step()
 		r, err := m.f.run(ctx, task{block: page, depth: depth, next: m.anywhere(page), warmup: step / 5, length: step * 4 / 5})
 		if err != nil {
@@ -131,6 +135,15 @@ func (m *meter) reads(ctx context.Context) error {
 		*kind.to = append(*kind.to, rate)
 	}
 	return nil
+}
+
+// deeper tells whether the greatest depth is worth its time; the first round decides, so that all have the same.
+func (m *meter) deeper() bool {
+	n := len(depths)
+	if len(m.random[0]) > 1 {
+		return len(m.random[n-1]) > 0
+	}
+	return m.random[n-2][0].rate() >= rising*m.random[n-3][0].rate()
 }
 
 // anywhere draws blocks at random.
