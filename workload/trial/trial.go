@@ -7,7 +7,6 @@ package trial
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -137,50 +136,6 @@ func (r *Runner) named(names []string) []scenario.Scenario {
 		}
 	}
 	return out
-}
-
-// warm brings each side to its working state once, the other one frozen, and ends it with a checkpoint.
-func (r *Runner) warm(ctx context.Context, seats []*seat, scenarios []scenario.Scenario) error {
-	for i := range seats {
-		focus(seats, i)
-		for _, sc := range scenarios {
-			if err := r.warmOne(ctx, seats[i], sc, r.FirstWarmup/time.Duration(2*len(scenarios))); err != nil {
-				return fmt.Errorf("warming up %s: %w", sc.Name, err)
-			}
-		}
-		if _, err := seats[i].settle(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// A side is warm when a stretch is not faster than the one before by more than a tenth. One whose data do not fit into its
-// memory goes on for up to so many stretches.
-const (
-	stillWarming = 1.1
-	mostWarming  = 20
-)
-
-func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, stretch time.Duration) error {
-	before := 0.0
-	for range mostWarming {
-		res, err := s.eng.Run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: stretch, Progress: r.Live})
-		switch {
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case res.Storm != "":
-			return fmt.Errorf("%w: %s", ErrStorm, res.Storm)
-		}
-		tps := float64(res.Transactions) / res.Elapsed.Seconds()
-		if before > 0 && tps < stillWarming*before {
-			return nil
-		}
-		before = tps
-	}
-	return nil
 }
 
 // weights are the shares of the engine's scripts in one scenario; the engine has those of all scenarios, one after another.

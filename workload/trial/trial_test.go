@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"os"
@@ -120,11 +121,45 @@ func TestTrials(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
 	snap := snapshot(t)
 	good, bad := snap.side(t, nil), snap.side(t, map[string]string{"random_page_cost": "1000"})
+	t.Run("filled", func(t *testing.T) { filled(t, runner(t, snap, "read-only"), snap.side(t, nil)) })
 	t.Run("harm and its reverse", func(t *testing.T) { harmAndItsReverse(t, runner(t, snap, "read-only"), good, bad) })
 	t.Run("session", func(t *testing.T) { session(t, runner(t, snap, "read-only"), good) })
 	t.Run("cancel", func(t *testing.T) { cancelled(t, runner(t, snap, "read-only"), good, bad) })
 	t.Run("deadline", func(t *testing.T) { deadline(t, runner(t, snap, "read-only"), good, bad) })
 	t.Run("writes are charged", func(t *testing.T) { writesAreCharged(t, runner(t, snap, "write-heavy"), good) })
+}
+
+// filled: before the first visit every block of the tables is in shared_buffers, where they fit.
+func filled(t *testing.T, r *Runner, side Side) {
+	ctx := context.Background()
+	s, err := r.open(ctx, side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	reads := func() (hit, read int64) {
+		for _, table := range []string{"customers", "products", "orders", "order_lines", "payments"} {
+			var plan []struct {
+				Plan struct {
+					Hit  int64 `json:"Shared Hit Blocks"`
+					Read int64 `json:"Shared Read Blocks"`
+				}
+			}
+			var text []byte
+			err := s.conn.QueryRow(ctx, "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT count(*) FROM "+load.Schema+"."+table+" WHERE ctid IS NOT NULL").Scan(&text)
+			if err := errors.Join(err, json.Unmarshal(text, &plan)); err != nil {
+				t.Fatal(err)
+			}
+			hit, read = hit+plan[0].Plan.Hit, read+plan[0].Plan.Read
+		}
+		return hit, read
+	}
+	if err := s.fill(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if hit, read := reads(); hit < 1000 || read > 0 {
+		t.Errorf("%d blocks are in shared_buffers, %d are not", hit, read)
+	}
 }
 
 // harmAndItsReverse: random_page_cost = 1000 makes the server read whole tables where it used an index. As B it is far
