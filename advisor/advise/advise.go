@@ -50,6 +50,7 @@ type Advice struct {
 	Checks        []plan.Check          `json:"checks,omitempty"` // the pools at the demanded rate: predicted and observed
 	Findings      []advisor.Finding     `json:"findings"`
 	Verified      *prune.Result         `json:"verified,omitempty"`
+	Against       *prune.Result         `json:"compared,omitempty"` // the patch against the answers of other tools
 	Formulas      []formulas.Comparison `json:"formulas,omitempty"`
 	Only          string                `json:"only,omitempty"` // reload or restart: proposals of the other kind are left out of patches
 	StartCheck    advisor.StartCheck    `json:"start_check"`

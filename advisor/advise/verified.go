@@ -11,6 +11,9 @@ import (
 // verified puts what a trial showed into the advice: what it dropped goes from the proposals to what was left alone, with
 // the reason; what it kept carries its measured effect.
 func (a *Advice) verified(doc *rundoc.Document) {
+	if doc.Against != nil {
+		a.Against = prune.Judge(doc.Against)
+	}
 	v := doc.Verification
 	if v == nil {
 		return
