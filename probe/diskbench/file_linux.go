@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"unsafe"
 )
 
 // unlink takes away a file's name; the file lives until it is closed.
@@ -38,6 +39,25 @@ func aligned(n int) ([]byte, error) {
 func release(buf []byte) { _ = syscall.Munmap(buf) }
 
 func datasync(f *os.File) error { return syscall.Fdatasync(int(f.Fd())) }
+
+// settle writes a block through the cache and waits until it is safe. The system calls are raw, as those of ring are and for
+// the same reason: neither is one that has anything to wait for but the disk.
+func settle(f *os.File, block []byte, at int64) error {
+	for len(block) > 0 {
+		n, _, e := syscall.RawSyscall6(syscall.SYS_PWRITE64, f.Fd(), uintptr(unsafe.Pointer(&block[0])), uintptr(len(block)), uintptr(at), 0, 0)
+		switch {
+		case e == syscall.EINTR:
+			continue
+		case e != 0:
+			return os.NewSyscallError("pwrite", e)
+		}
+		block, at = block[n:], at+int64(n)
+	}
+	if _, _, e := syscall.RawSyscall(syscall.SYS_FDATASYNC, f.Fd(), 0, 0); e != 0 {
+		return os.NewSyscallError("fdatasync", e)
+	}
+	return nil
+}
 
 const dontNeed = 4 // POSIX_FADV_DONTNEED
 

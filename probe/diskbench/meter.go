@@ -3,6 +3,7 @@ package diskbench
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"time"
 
@@ -188,16 +189,15 @@ func (m *meter) writes(ctx context.Context) (float64, error) {
 func (f *file) syncs(ctx context.Context, length time.Duration) (r result, err error) {
 	buf := make([]byte, page)
 	stamp(buf, time.Now().UnixNano())
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	begun := time.Now()
 	for at := int64(0); time.Since(begun) < length; at = (at + page) % walBytes {
 		if err := ctx.Err(); err != nil {
 			return r, err
 		}
 		one := time.Now()
-		if _, err := f.wal.WriteAt(buf, at); err != nil {
-			return r, err
-		}
-		if err := datasync(f.wal); err != nil {
+		if err := settle(f.wal, buf, at); err != nil {
 			return r, err
 		}
 		r.latency = append(r.latency, time.Since(one))
