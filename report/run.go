@@ -178,7 +178,7 @@ func (p *page) curve(c capacity.Capacity) {
 	}
 	p.table(t)
 	p.line("")
-	p.line("Chosen: pool size %d, the smallest not seen to be 5 %% below the best (%d).", c.Chosen, c.Best)
+	p.line("Chosen: pool size %d, the smallest that delivers 97 %% of the best (%d), and surely 95 %%.", c.Chosen, c.Best)
 	p.precision(c)
 	p.falls(c)
 	if f := c.Fit; f != nil {

@@ -83,7 +83,7 @@ func Rate(d rundoc.Demand) float64 {
 }
 
 // ceiling is the pool size that suits every scenario: the smallest measured one whose worst ratio to a scenario's best is
-// within 5 % of the best such worst ratio.
+// 97 % of the best such worst ratio: see capacity.AsGood.
 func ceiling(curves []capacity.Capacity) int {
 	worst := map[int]float64{}
 	var sizes []int
@@ -103,7 +103,7 @@ func ceiling(curves []capacity.Capacity) int {
 		return curves[0].Chosen
 	}
 	for _, n := range sizes {
-		if worst[n] >= 0.95*top {
+		if worst[n] >= capacity.AsGood*top {
 			return n
 		}
 	}
