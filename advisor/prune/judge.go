@@ -205,14 +205,9 @@ func Noises(v *rundoc.Verification) []Noise {
 		return out
 	}
 	for _, sc := range v.Scenarios {
-		var y []float64
-		for _, visit := range c.Visits {
-			if visit.Scenario == sc && visit.TPS > 0 {
-				y = append(y, math.Log(visit.TPS))
-			}
-		}
-		if sd := verdict.PairSD(y); !math.IsNaN(sd) {
-			cautious := verdict.Cautious(sd, len(y)-1)
+		if d := differences(*c, sc, throughput); len(d) > 0 {
+			sd := verdict.NullSD(d)
+			cautious := verdict.Cautious(sd, len(d))
 			out = append(out, Noise{Scenario: sc, PairSD: sd, Detectable: verdict.Detectable(cautious, max(v.Pairs, verdict.MinPairs))})
 		}
 	}

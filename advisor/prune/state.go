@@ -276,6 +276,11 @@ func walEach(v rundoc.TrialVisit) float64 {
 
 // Ratios compares B with A in the complete pairs of one scenario.
 func Ratios(c rundoc.Comparison, scenario string, of measure) verdict.Comparison {
+	return verdict.Compare(differences(c, scenario, of))
+}
+
+// differences are ln(B/A) of the complete pairs of one scenario.
+func differences(c rundoc.Comparison, scenario string, of measure) []float64 {
 	type pair struct{ a, b float64 }
 	pairs := map[int]pair{}
 	last := 0
@@ -297,7 +302,7 @@ func Ratios(c rundoc.Comparison, scenario string, of measure) verdict.Comparison
 			d = append(d, math.Log(p.b/p.a))
 		}
 	}
-	return verdict.Compare(d)
+	return d
 }
 
 // means are the geometric means of a figure on both sides; 0 where it is unknown.

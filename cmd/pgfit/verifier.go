@@ -127,7 +127,7 @@ func (x *verifier) note(why string) {
 
 func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.Side, stream uint64, begun time.Time) (err error) {
 	if c.Step == rundoc.StepNoise {
-		c.Visits, err = x.runner.Alone(ctx, a, trial.NoiseVisits)
+		c.Visits, err = x.runner.Alone(ctx, a, trial.NoisePairs)
 		return err
 	}
 	deadline := x.deadline

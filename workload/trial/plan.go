@@ -33,8 +33,8 @@ type Plan struct {
 	Recovery    time.Duration // writing before the crash
 }
 
-// NoiseVisits is how many visits to one server a scenario gets before anything is compared.
-const NoiseVisits = 4
+// NoisePairs is how many pairs of visits to one server a scenario gets before anything is compared.
+const NoisePairs = 3
 
 // ladder are pairs and measured windows in the order in which they are worth their time. With six pairs all six have to
 // agree before anything may be claimed, so that eight show a change two thirds as large; after that visits have to be long
@@ -82,8 +82,8 @@ func (p *Plan) setTimes(measure time.Duration, scenarios int) {
 
 // Seconds is how long the noise, so many comparisons and the recovery check take, without loading.
 func (p Plan) Seconds(r Request, comparisons int) time.Duration {
-	visit := p.Warmup + p.Measure + overhead
-	noise := r.setup() + p.FirstWarmup + time.Duration(NoiseVisits*r.Scenarios)*visit
+	visit := cutOf(p.Measure, p.Warmup, 0).time() + overhead
+	noise := r.setup() + p.FirstWarmup + time.Duration(2*NoisePairs*r.Scenarios)*visit
 	one := 2*r.setup() + 2*p.FirstWarmup + time.Duration(2*p.Pairs*r.Scenarios)*visit
 	return noise + time.Duration(comparisons)*one + p.afterwards(r)
 }

@@ -228,7 +228,7 @@ func session(t *testing.T, r *Runner, srv Side) {
 	}
 }
 
-// cancelled: a cancelled comparison ends soon, keeps the visits that were finished, and leaves its servers stoppable.
+// cancelled: a cancelled comparison ends soon, keeps the pairs that were finished, and leaves its servers stoppable.
 func cancelled(t *testing.T, r *Runner, good, bad Side) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -239,7 +239,7 @@ func cancelled(t *testing.T, r *Runner, good, bad Side) {
 		}
 	}
 	visits, err := r.Compare(ctx, good, bad, nil, 1, time.Time{})
-	if !errors.Is(err, context.Canceled) || len(visits) != 3 {
+	if !errors.Is(err, context.Canceled) || len(visits) != 4 {
 		t.Errorf("%d visits, %v", len(visits), err)
 	}
 }
@@ -249,6 +249,38 @@ func deadline(t *testing.T, r *Runner, good, bad Side) {
 	visits, err := r.Compare(context.Background(), good, bad, nil, 1, time.Now())
 	if err != nil || len(visits) != 2 {
 		t.Errorf("%d visits, %v; want the two of one pair", len(visits), err)
+	}
+}
+
+// TestCut: the slices of a visit make up the visit, and none is too short for the transactions it has to hold.
+func TestCut(t *testing.T) {
+	for _, tc := range []struct {
+		measure, mean time.Duration
+		slices        int
+		length        time.Duration
+	}{
+		{time.Second, 0, 4, 250 * time.Millisecond},
+		{5 * time.Second, time.Millisecond, 8, 625 * time.Millisecond},
+		{20 * time.Second, 0, 20, time.Second},
+		{time.Second, 20 * time.Millisecond, 2, 500 * time.Millisecond},
+		{time.Second, 100 * time.Millisecond, 1, time.Second},
+		{100 * time.Millisecond, 0, 1, 100 * time.Millisecond},
+	} {
+		c := cutOf(tc.measure, 300*time.Millisecond, tc.mean)
+		if c.slices != tc.slices || c.length != tc.length {
+			t.Errorf("a visit of %s with transactions of %s: %d slices of %s, want %d of %s", tc.measure, tc.mean, c.slices, c.length, tc.slices, tc.length)
+		}
+	}
+}
+
+// TestHalve: two visits to one server, the first of which paid for the checkpoint of both.
+func TestHalve(t *testing.T) {
+	two := [2]rundoc.TrialVisit{{Seconds: 1, CheckpointSeconds: .2, TPS: 100}, {Seconds: 1, TPS: 120}}
+	halve(&two)
+	for i, v := range two {
+		if math.Abs(v.TPS-120/1.1) > 1e-9 || v.CheckpointSeconds != .1 || v.Side != string("AB"[i]) {
+			t.Errorf("visit %d: %+v", i, v)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 // warm brings each side to its working state once, the other one frozen: caches filled, then load until it gets no faster,
 // then a checkpoint.
 func (r *Runner) warm(ctx context.Context, seats []*seat, scenarios []scenario.Scenario) error {
+	r.mean = map[string]time.Duration{}
 	for i, s := range seats {
 		focus(seats, i)
 		if err := s.fill(ctx); err != nil {
@@ -96,9 +97,16 @@ func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, str
 		}
 		tps := float64(res.Transactions) / res.Elapsed.Seconds()
 		if before > 0 && tps < stillWarming*before {
+			r.took(sc.Name, res)
 			return nil
 		}
 		before = tps
 	}
 	return nil
+}
+
+// took notes how long a transaction of a scenario takes on the slower side; where none was finished, longer than was waited.
+func (r *Runner) took(name string, res *engine.Result) {
+	mean := time.Duration(r.Pool) * res.Elapsed / time.Duration(max(1, res.Transactions))
+	r.mean[name] = max(r.mean[name], mean)
 }
