@@ -309,8 +309,12 @@ func (s *state) items(g string, final []string) []Item {
 	out := []Item{it}
 	for _, n := range it.Settings {
 		if one := s.find(rundoc.StepSetting, n); one != nil {
-			out = append(out, Item{Name: n, Settings: []string{n}, Single: true, Outcome: s.oneOutcome[n], Kept: slices.Contains(final, n),
-				Why: one.Failed, Scenarios: s.effects(*one)})
+			single := Item{Name: n, Settings: []string{n}, Single: true, Outcome: s.oneOutcome[n], Kept: slices.Contains(final, n), Why: one.Failed, Scenarios: s.effects(*one)}
+			if single.Outcome == Unclear {
+				_, why := s.blind(*one)
+				single.Why = "kept without evidence: " + why
+			}
+			out = append(out, single)
 		}
 	}
 	return out
@@ -356,10 +360,11 @@ func (r *Result) Reason(name string) (why string, ok bool) {
 	return "dropped, " + what + " made no measurable difference. With it: " + strings.Join(words, "; "), true
 }
 
-// Effect is the strongest measured effect of a setting, by itself or with its group; nil when there is none.
+// Effect is the strongest measured effect of a setting, by itself or with its group; nil when there is none, and when what
+// was measured says nothing about it.
 func (r *Result) Effect(name string) *advisor.Effect {
 	it := r.item(name)
-	if it == nil {
+	if it == nil || it.Outcome == NoDifference || it.Outcome == NotMeasured || it.Outcome == Unclear {
 		return nil
 	}
 	var best *advisor.Effect

@@ -65,7 +65,7 @@ func (s *state) take(c *rundoc.Comparison) {
 	o := outcome(s.v.Scenarios, *c)
 	var stay []string
 	if o == NoDifference {
-		if stay, _ = s.blind(*c); s.blurred(*c) {
+		if stay, _ = s.blind(*c); s.blurred(*c) || s.mayCarry(*c) {
 			o = Unclear
 		} else if len(stay) == len(c.Removed) {
 			o = NotMeasured
@@ -94,8 +94,8 @@ func (s *state) take(c *rundoc.Comparison) {
 var spacing = []string{"max_wal_size", "min_wal_size", "checkpoint_timeout", "checkpoint_completion_target"}
 
 // tooCoarse is the change that a comparison has to be able to show under every scenario before seeing none is a reason to
-// drop anything: a setting that brings 20 % must not go because the machine was busy with something else.
-const tooCoarse = 0.30
+// drop anything: a setting that brings so much must not go because the machine was busy with something else.
+const tooCoarse = 0.10
 
 // blurred tells whether visits differed so much among themselves that no difference seen means nothing.
 func (s *state) blurred(c rundoc.Comparison) bool {
@@ -105,11 +105,28 @@ func (s *state) blurred(c rundoc.Comparison) bool {
 	})
 }
 
+// mayCarry tells whether a setting that showed no difference by itself may still be the one that brings what its group was
+// seen to bring: its interval has to lie below that gain for it to go.
+func (s *state) mayCarry(c rundoc.Comparison) bool {
+	group := s.find(rundoc.StepGroup, s.byName[c.Name].Group)
+	if c.Step != rundoc.StepSetting || group == nil {
+		return false
+	}
+	whole, one := together(s.v.Scenarios, *group), together(s.v.Scenarios, c)
+	return slices.ContainsFunc(s.v.Scenarios, func(sc string) bool {
+		return whole[sc].Kind() == verdict.Worse && one[sc].Pairs > 0 && one[sc].Low <= whole[sc].Ratio()
+	})
+}
+
 // blind names the settings whose effect the visits of a comparison could not show, and why: all when they were too noisy,
-// those that space checkpoints when hardly a visit was long enough for one, those of autovacuum when it did not run.
+// one that may carry what its group brings, those that space checkpoints when hardly a visit was long enough for one, those
+// of autovacuum when it did not run.
 func (s *state) blind(c rundoc.Comparison) (names []string, why string) {
 	if s.blurred(c) {
 		return c.Removed, fmt.Sprintf("visits differed too much to show a change of %s; a quieter machine or a longer --budget tells", verdict.Percent(tooCoarse))
+	}
+	if s.mayCarry(c) {
+		return c.Removed, "what its group brings may come from it; a longer --budget tells"
 	}
 	checkpoints := busy(c, func(v rundoc.TrialVisit) bool { return v.Checkpoints > 0 })
 	vacuums := busy(c, func(v rundoc.TrialVisit) bool { return v.Autovacuums > 0 })

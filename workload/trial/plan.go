@@ -37,15 +37,19 @@ type Plan struct {
 const NoisePairs = 3
 
 // ladder are pairs and measured windows in the order in which they are worth their time. With six pairs all six have to
-// agree before anything may be claimed, so that eight show a change two thirds as large; after that visits have to be long
-// enough to hold what happens between two checkpoints.
+// agree before anything may be claimed: eight show a change two thirds as large, twelve one half as large. After that visits
+// have to be long enough to hold what happens between two checkpoints.
 var ladder = []struct {
 	pairs   int
 	measure time.Duration
 }{
-	{6, time.Second}, {8, time.Second}, {8, 1500 * time.Millisecond}, {8, 2 * time.Second}, {10, 2 * time.Second}, {10, 3 * time.Second}, {12, 3 * time.Second},
+	{6, time.Second}, {8, time.Second}, {10, time.Second}, {12, time.Second}, {12, 1500 * time.Millisecond}, {12, 2 * time.Second}, {12, 3 * time.Second},
 	{12, 5 * time.Second}, {12, 7 * time.Second}, {12, 10 * time.Second}, {12, 15 * time.Second}, {12, 20 * time.Second}, {12, 30 * time.Second},
 }
+
+// fewComparisons are those that a short budget has to hold: the whole patch, what observing costs, what is left. Three that
+// can show something beat six that cannot.
+const fewComparisons = 3
 
 // MakePlan gives every comparison as many pairs, and visits as long, as the budget holds, six pairs of one second at least. It
 // refuses a budget that does not hold the noise and one comparison.
@@ -56,7 +60,11 @@ func MakePlan(r Request) (Plan, error) {
 	for i, step := range ladder {
 		next := Plan{Pairs: cmp.Or(r.Pairs, step.pairs)}
 		next.setTimes(cmp.Or(r.Measure, step.measure), r.Scenarios)
-		if i > 0 && next.Seconds(r, r.Comparisons) > left {
+		comparisons := r.Comparisons
+		if step.measure == ladder[0].measure {
+			comparisons = min(comparisons, fewComparisons)
+		}
+		if i > 0 && next.Seconds(r, comparisons) > left {
 			break
 		}
 		p = next
