@@ -5,6 +5,7 @@ import (
 
 	"pgfit/advisor"
 	"pgfit/advisor/prune"
+	"pgfit/advisor/verdict"
 	"pgfit/workload/rundoc"
 )
 
@@ -50,9 +51,34 @@ func (a *Advice) verified(doc *rundoc.Document) {
 		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "the patch is slower than the present settings and nothing of it is recommended",
 			Lift: "a longer --budget finds out what makes it so"})
 	}
+	a.slower()
 	if len(others) > 0 {
 		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "not among the values that were verified: " + strings.Join(others, ", "),
 			Lift: "run pgfit verify again with these options"})
+	}
+}
+
+// slower says where the patch was measured to be slower than the present settings, what of that is the price of seeing, and
+// whether what is left of the patch was cleared.
+func (a *Advice) slower() {
+	r := a.Verified
+	if r.Failed != "" || r.Rejected {
+		return
+	}
+	for _, g := range r.Patch {
+		if g.Kind != verdict.Worse {
+			continue
+		}
+		text := "the whole patch was " + g.Verdict
+		if p := r.Price(); p != nil && p.Outcome == prune.Costs {
+			text += "; " + strings.Join(p.Settings, ", ") + " cost part of that, as the verification says"
+		}
+		for _, left := range r.Pruned {
+			if left.Scenario == g.Scenario {
+				text += "; what is left of it: " + left.Verdict
+			}
+		}
+		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Scenario: g.Scenario, Text: text, Lift: "read the table of what was taken back; a longer --budget tells more"})
 	}
 }
 
