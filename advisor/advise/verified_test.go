@@ -37,7 +37,7 @@ func TestVerified(t *testing.T) {
 	a := &Advice{Settings: advisor.Settings{Proposals: []advisor.Proposal{
 		{Name: "shared_buffers", Current: "128MB", Proposed: "1GB"}, {Name: "random_page_cost", Current: "4", Proposed: "90"}, {Name: "work_mem", Proposed: "8MB"},
 	}}}
-	a.verified(doc)
+	a.verified(doc, "")
 	if p := a.Settings.Proposals; len(p) != 2 || p[0].Name != "shared_buffers" || p[1].Name != "work_mem" {
 		t.Fatalf("proposals %+v", p)
 	}
@@ -52,7 +52,7 @@ func TestVerified(t *testing.T) {
 	}
 	doc.Verification.Comparisons = []rundoc.Comparison{{Step: rundoc.StepNoise}, {Step: rundoc.StepPatch, Failed: "FATAL: out of memory"}}
 	b := &Advice{}
-	if b.verified(doc); !b.Unfit() || !strings.Contains(b.Findings[0].Text, "out of memory") {
+	if b.verified(doc, ""); !b.Unfit() || !strings.Contains(b.Findings[0].Text, "out of memory") {
 		t.Errorf("a patch that does not start: %+v", b.Findings)
 	}
 }

@@ -100,8 +100,8 @@ func (c *closing) run(ctx context.Context, a *app, start time.Time) (err error) 
 	if err != nil {
 		return err
 	}
-	v := &rundoc.Verification{Mode: rundoc.ModeScratch, Patch: prune.FromProposals(advice.Settings.Proposals), Seed: doc.Plan.Seed, DataBytes: c.snap.Bytes,
-		PoolSize: defaultPool(doc, advice.Pool.Total), Comparisons: []rundoc.Comparison{}}
+	v := &rundoc.Verification{Mode: rundoc.ModeScratch, Rules: advise.Rules(c.o.advice.options()), Patch: prune.FromProposals(advice.Settings.Proposals),
+		Seed: doc.Plan.Seed, DataBytes: c.snap.Bytes, PoolSize: defaultPool(doc, advice.Pool.Total), Comparisons: []rundoc.Comparison{}}
 	if len(v.Patch) == 0 {
 		return nil
 	}

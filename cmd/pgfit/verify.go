@@ -277,7 +277,7 @@ func (x *verifier) install(v *rundoc.Verification, scenarios []scenario.Scenario
 
 // verification is what the flags and the run ask for, before times are planned.
 func (o *verifyOptions) verification(doc *rundoc.Document) (*rundoc.Verification, error) {
-	v := &rundoc.Verification{Mode: rundoc.ModeScratch, Scenarios: o.scenarios, PoolSize: o.pool, Seed: o.seed, DataBytes: int64(o.dataSize),
+	v := &rundoc.Verification{Mode: rundoc.ModeScratch, Rules: advise.Rules(o.advice.options()), Scenarios: o.scenarios, PoolSize: o.pool, Seed: o.seed, DataBytes: int64(o.dataSize),
 		BudgetSeconds: o.budget.Seconds(), Comparisons: []rundoc.Comparison{}}
 	if len(v.Scenarios) == 0 {
 		v.Scenarios = doc.Plan.Scenarios

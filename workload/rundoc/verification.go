@@ -5,6 +5,7 @@ type Verification struct {
 	// Mode is scratch (two servers from one snapshot) or session (SET on pgfit's own connections to one server).
 	Mode  string         `json:"mode"`
 	File  string         `json:"patch_file,omitempty"` // where the patch came from; "" is the advice of this run
+	Rules string         `json:"rules,omitempty"`      // the set of rules that the advice came from; "" is pgfit's own
 	Patch []PatchSetting `json:"patch"`
 	// Rivals take the place of the present settings on side A, one after the other: then the patch is compared and not pruned.
 	Rivals []Rival `json:"rivals,omitempty"`
