@@ -102,6 +102,7 @@ func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) err
 	p.checks(a.Checks)
 	p.settings(a)
 	p.verified(a.Verified)
+	p.verified(a.Against)
 	p.formulas(a)
 	p.findings(a.Findings)
 	return p.err

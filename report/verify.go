@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"pgfit/advisor"
-	"pgfit/advisor/advise"
 	"pgfit/advisor/prune"
 	"pgfit/advisor/verdict"
 	"pgfit/workload/rundoc"
@@ -37,12 +36,15 @@ func VerifyPlan(v *rundoc.Verification, bytes int64, now time.Time) string {
 	if len(not) > 0 {
 		fmt.Fprintf(&b, "unverified %s\n", strings.Join(not, ", "))
 	}
-	if v.AgainstName != "" {
+	for _, r := range v.Rivals {
 		var set []string
-		for _, n := range slices.Sorted(maps.Keys(v.Against)) {
-			set = append(set, n+" = "+v.Against[n])
+		for _, n := range slices.Sorted(maps.Keys(r.Values)) {
+			set = append(set, n+" = "+r.Values[n])
 		}
-		fmt.Fprintf(&b, "against    %s: %s\n", v.AgainstName, strings.Join(set, ", "))
+		fmt.Fprintf(&b, "against    %s: %s\n", r.Name, strings.Join(set, ", "))
+		for _, why := range r.LeftOut {
+			fmt.Fprintf(&b, "           without this: %s\n", why)
+		}
 	}
 	where := "two scratch servers from one snapshot, taking turns"
 	if v.Mode == rundoc.ModeSession {
@@ -71,8 +73,8 @@ func StepText(c rundoc.Comparison) string {
 	case rundoc.StepNoise:
 		return "noise between visits to one server"
 	case rundoc.StepPatch:
-		if len(c.A) > 0 {
-			return "the patch against the other settings"
+		if c.Name != "" {
+			return "the patch against " + c.Name
 		}
 		return "the patch against the present settings"
 	case rundoc.StepReload:
@@ -106,13 +108,13 @@ func ComparisonText(v *rundoc.Verification, c rundoc.Comparison) string {
 	return StepText(c) + ": " + strings.Join(words, "; ")
 }
 
-// Verified writes what a verification came to.
-func Verified(w io.Writer, a *advise.Advice, markdown bool) error {
+// Verified writes what a verification of a target came to.
+func Verified(w io.Writer, target string, r *prune.Result, markdown bool) error {
 	p := &page{w: w, markdown: markdown}
 	if markdown {
-		p.line("# pgfit verify: %s\n", a.Target)
+		p.line("# pgfit verify: %s\n", target)
 	}
-	p.verified(a.Verified)
+	p.verified(r)
 	return p.err
 }
 
@@ -121,11 +123,11 @@ func (p *page) verified(r *prune.Result) {
 	if r == nil {
 		return
 	}
-	against := "the present settings"
-	if r.Against != "" {
-		against = r.Against
+	if len(r.Against) > 0 {
+		p.against(r)
+		return
 	}
-	p.title("verified: the patch against " + against + ", in pairs")
+	p.title("verified: the patch against the present settings, in pairs")
 	if r.Failed != "" {
 		p.para("The patch could not be measured: %s", r.Failed)
 		return
@@ -139,6 +141,11 @@ func (p *page) verified(r *prune.Result) {
 	p.gains("What the restart adds to it", r.Restart)
 	p.pieces(r)
 	p.recovered(r.Recovery)
+	p.remarks(r)
+}
+
+// remarks are what a reader has to know of how it was measured.
+func (p *page) remarks(r *prune.Result) {
 	for _, n := range r.Notes {
 		p.item(n)
 	}
@@ -153,10 +160,10 @@ func (p *page) gains(what string, all []prune.Gain) {
 		return
 	}
 	p.line("%s\n", what)
-	t := Table{Header: []string{"scenario ", "TPS before", "after", "verdict ", "pairs", "p"}}
+	t := Table{Header: []string{"scenario ", "TPS before", "after", "ratio (95 %) ", "verdict ", "pairs", "p"}}
 	more := Table{Header: []string{"scenario ", "p99 ms before", "after", "changed ", "CPU ms/tx before", "after", "WAL/tx before", "after"}}
 	for _, g := range all {
-		t.Add(g.Scenario, Rate(g.BeforeTPS), Rate(g.AfterTPS), g.Verdict, strconv.Itoa(g.Verified.Pairs), chance(g.P))
+		t.Add(g.Scenario, Rate(g.BeforeTPS), Rate(g.AfterTPS), ratio(g), g.Verdict, strconv.Itoa(g.Verified.Pairs), chance(g.P))
 		more.Add(g.Scenario, Millis(g.BeforeP99), Millis(g.AfterP99), effect(g.P99), cpu(g.BeforeCPU), cpu(g.AfterCPU), Size(int64(g.BeforeWAL)), Size(int64(g.AfterWAL)))
 	}
 	p.table(t)
@@ -197,16 +204,21 @@ func effect(e advisor.Effect) string {
 
 // pieces lists the groups, and the single settings that were looked into, with what becomes of them.
 func (p *page) pieces(r *prune.Result) {
-	if r.Against != "" {
-		return
-	}
-	t := Table{Header: []string{"taken back ", "outcome ", "stays ", "scenario ", "with it, against without it "}}
+	p.line("Taken back, one after the other: the server with it against the server without it\n")
+	t := Table{Header: []string{"taken back ", "outcome ", "stays ", "scenario ", "with it "}}
+	var why []string
 	for _, it := range r.Items {
 		name, stays := it.Name, "no"
-		if it.Single {
+		switch {
+		case it.Single:
 			name = "  " + name
-		} else if len(it.Settings) == 1 && it.Settings[0] != it.Name {
-			name += ": " + it.Settings[0]
+		case len(it.Settings) == 1 && it.Settings[0] != it.Name, len(it.Settings) > 1 && len(strings.Join(it.Settings, ", ")) <= 40:
+			name += ": " + strings.Join(it.Settings, ", ")
+		case len(it.Settings) > 1:
+			why = append(why, it.Name+" is "+strings.Join(it.Settings, ", "))
+		}
+		if it.Why != "" {
+			why = append(why, strings.TrimSpace(name)+": "+it.Why)
 		}
 		if it.Kept {
 			stays = "yes"
@@ -216,14 +228,20 @@ func (p *page) pieces(r *prune.Result) {
 			t.Add(append(row, e.Scenario, e.Verdict)...)
 			row = []string{"", "", ""}
 		}
-		if it.Why != "" {
-			t.Add(append(row, "", it.Why)...)
+		if len(it.Scenarios) == 0 {
+			t.Add(append(row, "", "")...)
 		}
 	}
 	p.table(t)
 	p.line("")
+	for _, w := range why {
+		p.item(w)
+	}
 	if h := r.Harmful(); len(h) > 0 {
 		p.item("Harmful, and dropped: " + strings.Join(h, ", "))
+	}
+	if c := r.Price(); c != nil {
+		p.item(price(c))
 	}
 	if r.Rejected {
 		p.item("The patch is worse than the present settings, and the time did not suffice to find out what makes it so: give a longer --budget")
@@ -239,6 +257,16 @@ func (p *page) pieces(r *prune.Result) {
 	} else {
 		p.item("Nothing of the patch is left")
 	}
+}
+
+// price says what observing costs, which the figures of the whole patch contain.
+func price(it *prune.Item) string {
+	var words []string
+	for _, e := range it.Scenarios {
+		words = append(words, e.Scenario+" "+e.Verdict)
+	}
+	return fmt.Sprintf("To be able to see, not for speed: %s. With it against without it: %s. It stays, and the gains above are what is left after its cost",
+		strings.Join(it.Settings, ", "), strings.Join(words, "; "))
 }
 
 func (p *page) recovered(c *rundoc.RecoveryCheck) {
@@ -267,9 +295,9 @@ func intact(c *rundoc.RecoveryCheck) string {
 
 func (p *page) noise(r *prune.Result) {
 	for _, n := range r.Noise {
-		p.item(fmt.Sprintf("%s: visits to one server differed by %s; planned to see a change of %s", n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1), verdict.Percent(n.Detectable)))
+		p.item(fmt.Sprintf("noise under %s: visits to one and the same server differed by %s, so that the plan was to see a change of %s or more", n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1), verdict.Percent(n.Detectable)))
 	}
-	if r.Mode == rundoc.ModeScratch && len(r.Patch) > 0 {
+	if r.Mode == rundoc.ModeScratch && (len(r.Patch) > 0 || len(r.Against) > 0) {
 		p.para("\nThe checkpoint after each visit is counted into its time. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
 			"such as most of autovacuum's, do not show in visits of seconds.", r.PoolSize)
 	}

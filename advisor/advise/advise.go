@@ -50,6 +50,7 @@ type Advice struct {
 	Checks        []plan.Check          `json:"checks,omitempty"` // the pools at the demanded rate: predicted and observed
 	Findings      []advisor.Finding     `json:"findings"`
 	Verified      *prune.Result         `json:"verified,omitempty"`
+	Against       *prune.Result         `json:"compared,omitempty"` // the patch against the answers of other tools
 	Formulas      []formulas.Comparison `json:"formulas,omitempty"`
 	Only          string                `json:"only,omitempty"` // reload or restart: proposals of the other kind are left out of patches
 	StartCheck    advisor.StartCheck    `json:"start_check"`
@@ -103,11 +104,20 @@ func (a *Advice) settings(doc *rundoc.Document, in rules.Input, o Options) {
 	in.Workload, in.RecoveryTime, in.RuleSet, in.Dedicated = o.Workload, o.RecoveryTime, o.RuleSet, o.Dedicated
 	a.Settings = rules.Advise(in)
 	a.Findings = append(a.Findings, a.Settings.Findings...)
-	a.verified(doc)
+	a.verified(doc, Rules(o))
+	a.together(in, doc.Verification)
 	if o.CompareFormulas {
 		a.Formulas = Formulas(doc, o)
 	}
 	a.Started(doc)
+}
+
+// Rules names the set of rules of some options, as a verification keeps it: "" is pgfit's own.
+func Rules(o Options) string {
+	if o.RuleSet == ruleGuide {
+		return ruleGuide
+	}
+	return ""
 }
 
 func blank(doc *rundoc.Document, o Options) *Advice {

@@ -37,7 +37,7 @@ func TestVerified(t *testing.T) {
 	a := &Advice{Settings: advisor.Settings{Proposals: []advisor.Proposal{
 		{Name: "shared_buffers", Current: "128MB", Proposed: "1GB"}, {Name: "random_page_cost", Current: "4", Proposed: "90"}, {Name: "work_mem", Proposed: "8MB"},
 	}}}
-	a.verified(doc)
+	a.verified(doc, "")
 	if p := a.Settings.Proposals; len(p) != 2 || p[0].Name != "shared_buffers" || p[1].Name != "work_mem" {
 		t.Fatalf("proposals %+v", p)
 	}
@@ -47,12 +47,12 @@ func TestVerified(t *testing.T) {
 	if k := a.Settings.Kept; len(k) != 1 || k[0].Name != "random_page_cost" || k[0].Value != "4" || !strings.HasPrefix(k[0].Reason, "dropped, it harms. With it: reads: worse by 50 %") {
 		t.Errorf("kept %+v", k)
 	}
-	if f := a.Findings; len(f) != 1 || !strings.Contains(f[0].Text, "work_mem") {
+	if f := a.Findings; len(f) != 2 || !strings.HasPrefix(f[0].Text, "the whole patch was worse by") || !strings.Contains(f[0].Text, "what is left of it: better by 25 %") || !strings.Contains(f[1].Text, "work_mem") {
 		t.Errorf("findings %+v", f)
 	}
 	doc.Verification.Comparisons = []rundoc.Comparison{{Step: rundoc.StepNoise}, {Step: rundoc.StepPatch, Failed: "FATAL: out of memory"}}
 	b := &Advice{}
-	if b.verified(doc); !b.Unfit() || !strings.Contains(b.Findings[0].Text, "out of memory") {
+	if b.verified(doc, ""); !b.Unfit() || !strings.Contains(b.Findings[0].Text, "out of memory") {
 		t.Errorf("a patch that does not start: %+v", b.Findings)
 	}
 }

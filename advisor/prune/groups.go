@@ -18,7 +18,7 @@ var byName = []struct {
 	group string
 	parts []string
 }{
-	{"logging", []string{"log_", "track_", "shared_preload_libraries", "pg_stat_statements.", "auto_explain.", "cluster_name"}},
+	{logging, []string{"log_", "track_", "shared_preload_libraries", "pg_stat_statements.", "auto_explain.", "cluster_name"}},
 	{"connections", []string{"max_connections", "reserved_connections"}},
 	{"autovacuum", []string{"autovacuum", "vacuum_cost"}},
 	{"memory", []string{"shared_buffers", "work_mem", "hash_mem_multiplier", "effective_cache_size", "temp_buffers", "huge_page", "vacuum_buffer_usage"}},
@@ -26,6 +26,25 @@ var byName = []struct {
 	{"parallel", []string{"parallel", "max_worker_processes"}},
 	{"I/O", []string{"io_", "_io_", "prefetch"}},
 	{"planner", []string{"_cost", "enable_", "jit", "statistics_target", "geqo", "collapse_limit", "plan_cache", "cursor_tuple", "constraint_exclusion"}},
+}
+
+// observing are the settings of the group logging, by name or by a part of it, that do something for every statement.
+var observing = []string{"shared_preload_libraries", "session_preload_libraries", "track_", "pg_stat_statements.", "auto_explain.", "log_statement", "log_duration",
+	"log_min_duration"}
+
+func observes(name string) bool {
+	return slices.ContainsFunc(observing, func(part string) bool { return strings.Contains(name, part) })
+}
+
+// Observing are the settings of a patch that do something for every statement in order to see it.
+func Observing(patch []rundoc.PatchSetting) []string {
+	var names []string
+	for _, p := range patch {
+		if p.Group == logging && observes(p.Name) && p.Unverified == "" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // GroupByName is the group of a setting; "other" when nothing is known of it.
@@ -75,15 +94,17 @@ func MarkNeeded(patch []rundoc.PatchSetting, f probe.Facts, l budget.Load) {
 // of unequal durability cannot be compared.
 var safe = map[string][]string{
 	"fsync": {"on"}, "full_page_writes": {"on"}, "autovacuum": {"on"}, "synchronous_commit": {"on", "remote_apply", "remote_write", "local"},
-	"wal_level": {"replica", "logical"}, "zero_damaged_pages": {"off"}, "ignore_checksum_failure": {"off"}, "data_sync_retry": {"off"},
+	"wal_level": {"replica", "logical"}, "archive_mode": {"on", "always"}, "zero_damaged_pages": {"off"}, "ignore_checksum_failure": {"off"}, "data_sync_retry": {"off"},
 }
 
-// Unsafe names what a patch lowers of the durability, as setting = value; nil when nothing.
+// Unsafe names what a patch lowers of the durability, as setting = value; nil when nothing. Without max_wal_senders there is
+// neither a standby nor a backup.
 func Unsafe(patch []rundoc.PatchSetting, settings guc.Settings) []string {
 	var out []string
 	for _, p := range patch {
 		v, err := settings[p.Name].Parse(p.Value)
-		if ok := safe[p.Name]; ok != nil && err == nil && !slices.Contains(ok, v) && v != settings.Text(p.Name) {
+		lowers := safe[p.Name] != nil && !slices.Contains(safe[p.Name], v) || p.Name == "max_wal_senders" && v == "0"
+		if lowers && err == nil && v != settings.Text(p.Name) {
 			out = append(out, fmt.Sprintf("%s = %s", p.Name, p.Value))
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // Result is what a verification comes to. It is part of advice.json.
 type Result struct {
 	Mode      string                `json:"mode"`
-	Against   string                `json:"against,omitempty"` // what the patch was compared with, "" for the present settings
+	Against   []Rivalry             `json:"against,omitempty"` // what the patch was compared with; none: the present settings
 	PoolSize  int                   `json:"pool_size"`
 	Noise     []Noise               `json:"noise"`
 	Patch     []Gain                `json:"patch"`             // all of it against the present settings
@@ -38,6 +38,14 @@ type Noise struct {
 	Scenario   string  `json:"scenario"`
 	PairSD     float64 `json:"pair_sd"`    // of ln(B/A)
 	Detectable float64 `json:"detectable"` // smallest change seen four times in five, 0.04 for 4 %
+}
+
+// Rivalry is the patch against the answer of another tool: before is that tool's, after the patch's.
+type Rivalry struct {
+	Name    string   `json:"name"`
+	Gains   []Gain   `json:"gains,omitempty"`
+	LeftOut []string `json:"left_out,omitempty"` // of its settings, with the reason
+	Why     string   `json:"why,omitempty"`      // there are no gains
 }
 
 // Gain is one scenario before and after.
@@ -82,6 +90,10 @@ func Judge(v *rundoc.Verification) *Result {
 	s := follow(v)
 	r := &Result{Mode: v.Mode, PoolSize: v.PoolSize, Noise: Noises(v), Items: []Item{}, Kept: []string{}, Dropped: []string{}, Recovery: v.Recovery,
 		Partial: v.Partial, Notes: v.Notes}
+	if len(s.rivals) > 0 { // nothing is taken back
+		r.Against, r.Kept = s.against(), s.left
+		return r
+	}
 	r.Patch, r.Pruned = s.gains(rundoc.StepPatch), s.gains(rundoc.StepPruned)
 	r.Reload, r.Restart = s.gains(rundoc.StepReload), s.gains(rundoc.StepRestart)
 	if c := s.find(rundoc.StepPatch, ""); c != nil {
@@ -100,14 +112,28 @@ func Judge(v *rundoc.Verification) *Result {
 			r.Dropped = append(r.Dropped, p.Name)
 		}
 	}
-	r.Against = v.AgainstName
 	for _, g := range s.allGroups() {
-		if v.Against != nil { // nothing was taken back
-			break
-		}
 		r.Items = append(r.Items, s.items(g, final)...)
 	}
 	return r
+}
+
+// against are the comparisons with the rivals.
+func (s *state) against() []Rivalry {
+	var out []Rivalry
+	for _, r := range s.rivals {
+		one := Rivalry{Name: r.Name, LeftOut: r.LeftOut}
+		switch c := s.rival(r); {
+		case c == nil:
+			one.Why = "no time was left"
+		case c.Failed != "":
+			one.Why = c.Failed
+		default:
+			one.Gains = s.gainsOf(c)
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 // settled is what is left, without what a harmful group still has when there was no time to tell its culprit.
@@ -130,7 +156,7 @@ func (s *state) final() []string {
 
 // rejected tells whether what is left of the patch is worse under some scenario and better under none.
 func (s *state) rejected() bool {
-	if s.v.Against != nil { // worse than something else is not worse than the present
+	if s.groupOutcome[logging] == Costs { // that is what makes it worse
 		return false
 	}
 	gains := s.gains(rundoc.StepPruned)
@@ -179,14 +205,9 @@ func Noises(v *rundoc.Verification) []Noise {
 		return out
 	}
 	for _, sc := range v.Scenarios {
-		var y []float64
-		for _, visit := range c.Visits {
-			if visit.Scenario == sc && visit.TPS > 0 {
-				y = append(y, math.Log(visit.TPS))
-			}
-		}
-		if sd := verdict.PairSD(y); !math.IsNaN(sd) {
-			cautious := verdict.Cautious(sd, len(y)-1)
+		if d := differences(*c, sc, throughput); len(d) > 0 {
+			sd := verdict.NullSD(d)
+			cautious := verdict.Cautious(sd, len(d))
 			out = append(out, Noise{Scenario: sc, PairSD: sd, Detectable: verdict.Detectable(cautious, max(v.Pairs, verdict.MinPairs))})
 		}
 	}
@@ -194,10 +215,13 @@ func Noises(v *rundoc.Verification) []Noise {
 }
 
 func (s *state) gains(step string) []Gain {
-	c := s.find(step, "")
-	if c == nil || c.Failed != "" {
-		return nil
+	if c := s.find(step, ""); c != nil && c.Failed == "" {
+		return s.gainsOf(c)
 	}
+	return nil
+}
+
+func (s *state) gainsOf(c *rundoc.Comparison) []Gain {
 	var out []Gain
 	for _, sc := range s.v.Scenarios {
 		tps := Ratios(*c, sc, throughput)
@@ -268,12 +292,15 @@ func (s *state) items(g string, final []string) []Item {
 	default:
 		it.Why = "no time was left"
 	}
+	if c != nil && g == logging {
+		it.Why = "stays: " + unmeasured[g]
+	}
 	if c != nil && len(needed) > 0 {
 		it.Why = "kept without measurement: " + strings.Join(needed, "; ")
 	}
-	if c != nil && (it.Outcome == NoDifference || it.Outcome == NotMeasured) {
+	if c != nil && (it.Outcome == NoDifference || it.Outcome == NotMeasured || it.Outcome == Unclear) && g != logging {
 		if stay, why := s.blind(*c); len(stay) > 0 {
-			it.Why = strings.Join(stay, ", ") + " stay: " + why
+			it.Why = "kept without evidence: " + strings.Join(stay, ", ") + ": " + why
 		}
 	}
 	if c != nil && c.Failed != "" {
@@ -282,8 +309,12 @@ func (s *state) items(g string, final []string) []Item {
 	out := []Item{it}
 	for _, n := range it.Settings {
 		if one := s.find(rundoc.StepSetting, n); one != nil {
-			out = append(out, Item{Name: n, Settings: []string{n}, Single: true, Outcome: s.oneOutcome[n], Kept: slices.Contains(final, n),
-				Why: one.Failed, Scenarios: s.effects(*one)})
+			single := Item{Name: n, Settings: []string{n}, Single: true, Outcome: s.oneOutcome[n], Kept: slices.Contains(final, n), Why: one.Failed, Scenarios: s.effects(*one)}
+			if single.Outcome == Unclear {
+				_, why := s.blind(*one)
+				single.Why = "kept without evidence: " + why
+			}
+			out = append(out, single)
 		}
 	}
 	return out
@@ -329,10 +360,11 @@ func (r *Result) Reason(name string) (why string, ok bool) {
 	return "dropped, " + what + " made no measurable difference. With it: " + strings.Join(words, "; "), true
 }
 
-// Effect is the strongest measured effect of a setting, by itself or with its group; nil when there is none.
+// Effect is the strongest measured effect of a setting, by itself or with its group; nil when there is none, and when what
+// was measured says nothing about it.
 func (r *Result) Effect(name string) *advisor.Effect {
 	it := r.item(name)
-	if it == nil {
+	if it == nil || it.Outcome == NoDifference || it.Outcome == NotMeasured || it.Outcome == Unclear {
 		return nil
 	}
 	var best *advisor.Effect
@@ -354,6 +386,16 @@ func (r *Result) item(name string) *Item {
 		}
 	}
 	return best
+}
+
+// Price is what observing costs: the item of the group logging, where it was measured; nil otherwise.
+func (r *Result) Price() *Item {
+	for i, it := range r.Items {
+		if it.Name == logging && len(it.Scenarios) > 0 {
+			return &r.Items[i]
+		}
+	}
+	return nil
 }
 
 // Harmful are the settings, or where no single one could be told the groups, that were dropped for harm.

@@ -11,14 +11,19 @@ import (
 	"pgfit/workload/rundoc"
 )
 
-// groups in the order in which they are taken back: the ones that searches found to carry most come first, so that a short
-// budget measures those. Settings of any other group stay unmeasured.
-var groups = []string{"memory", "WAL and checkpoint", "planner", "parallel", "I/O", "autovacuum", "other"}
+// groups in the order in which they are taken back, so that a short budget measures what it can: first what observing costs,
+// since it explains a patch that is slower; then the groups that searches found to carry most; those whose effect hardly shows
+// in short visits last. Settings of any other group stay unmeasured.
+var groups = []string{logging, "memory", "planner", "parallel", "I/O", "WAL and checkpoint", "autovacuum", "other"}
 
-// unmeasured are groups that a comparison of speed says nothing about, and why.
+// logging is the group of what is there to be able to see. It is measured where it does something for every statement, so
+// that its cost has a number, and stays whatever that is.
+const logging = "logging"
+
+// unmeasured are groups that a comparison of speed decides nothing about, and why.
 var unmeasured = map[string]string{
 	"connections": "it follows from the pool, not from speed",
-	"logging":     "it is there to be able to see, not for speed",
+	logging:       "it is there to be able to see, not for speed",
 	"security":    "it is there for safety, not for speed",
 }
 
@@ -40,13 +45,11 @@ func Next(v *rundoc.Verification, last bool) (rundoc.Comparison, bool) {
 	switch {
 	case !s.has(rundoc.StepNoise, ""):
 		return s.compare(rundoc.StepNoise, "", nil, nil), true
+	case len(s.rivals) > 0:
+		return s.nextRival()
 	case !s.has(rundoc.StepPatch, ""):
-		c := s.compare(rundoc.StepPatch, "", nil, s.left)
-		if v.Against != nil {
-			c.A = v.Against
-		}
-		return c, true
-	case s.failed(rundoc.StepPatch), v.Against != nil:
+		return s.compare(rundoc.StepPatch, "", nil, s.left), true
+	case s.failed(rundoc.StepPatch):
 		return rundoc.Comparison{}, false
 	}
 	if c, ok := s.takeBack(); ok && !last {
@@ -59,6 +62,30 @@ func Next(v *rundoc.Verification, last bool) (rundoc.Comparison, bool) {
 		return rundoc.Comparison{}, false
 	}
 	return s.parts()
+}
+
+// nextRival compares the whole patch with each rival in turn, without what observes every statement where the rival does not:
+// seeing and not seeing are no answers to the same question.
+func (s *state) nextRival() (rundoc.Comparison, bool) {
+	for _, r := range s.rivals {
+		if s.rival(r) == nil {
+			c := s.compare(rundoc.StepPatch, r.Name, nil, slices.DeleteFunc(slices.Clone(s.left), func(n string) bool {
+				_, theirs := r.Values[n]
+				return !theirs && s.byName[n].Group == logging && observes(n)
+			}))
+			c.A = r.Values
+			return c, true
+		}
+	}
+	return rundoc.Comparison{}, false
+}
+
+// rival is the comparison with one rival; nil when it was not made. Documents with a single one did not name it.
+func (s *state) rival(r rundoc.Rival) *rundoc.Comparison {
+	if s.v.Against != nil {
+		return s.find(rundoc.StepPatch, "")
+	}
+	return s.find(rundoc.StepPatch, r.Name)
 }
 
 // takeBack is the next group or single setting to be left out.
@@ -83,7 +110,7 @@ func (s *state) takeBack() (rundoc.Comparison, bool) {
 func (s *state) singles(g string) []string {
 	all := s.tried[g]
 	found := s.groupOutcome[g]
-	if len(all) < 2 || found != Helps && found != Harms && found != Mixed {
+	if g == logging || len(all) < 2 || found != Helps && found != Harms && found != Mixed {
 		return nil
 	}
 	var rest []string
@@ -157,11 +184,11 @@ func (s *state) values(names []string) map[string]string {
 func Measurable(v *rundoc.Verification) bool { return len(follow(v).measurable()) > 0 }
 
 // Steps is how many comparisons a verification would make, beside the noise, if no group had to be looked into: the whole
-// patch, each of its groups, and what is left.
+// patch, each of its groups, and what is left; or one with each rival.
 func Steps(v *rundoc.Verification) int {
 	s, n := follow(v), 2
-	if v.Against != nil {
-		return 1
+	if len(s.rivals) > 0 {
+		return len(s.rivals)
 	}
 	for _, g := range groups {
 		if len(s.removable(g)) > 0 {

@@ -190,7 +190,7 @@ func TestMasked(t *testing.T) {
 	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6}
 	l := &lab{rng: rand.New(rand.NewPCG(3, 22)), noise: .004, pairs: 6, checkpoints: 1}
 	l.effects = map[string]map[string]float64{"random_page_cost": both(-3)}
-	for len(v.Comparisons) < 5 { // noise, patch, memory, WAL, planner: shared_buffers does not show beside it
+	for len(v.Comparisons) < 4 { // noise, patch, memory, planner: shared_buffers does not show beside it
 		c, ok := Next(v, false)
 		if !ok {
 			t.Fatal("nothing more to measure")
@@ -243,23 +243,116 @@ func TestBlind(t *testing.T) {
 		t.Errorf("kept %v, want %v", r.Kept, want)
 	}
 	for _, it := range r.Items {
-		if it.Name == "WAL and checkpoint" && (it.Outcome != NoDifference || !strings.HasPrefix(it.Why, "max_wal_size stay: no visit was long enough")) ||
+		if it.Name == "WAL and checkpoint" && (it.Outcome != NoDifference || !strings.HasPrefix(it.Why, "kept without evidence: max_wal_size: no visit was long enough")) ||
 			it.Name == "autovacuum" && (it.Outcome != NotMeasured || !strings.Contains(it.Why, "hardly ran")) {
 			t.Errorf("%+v", it)
 		}
 	}
 }
 
-// TestAgainst: with other settings in the place of the present ones the patch is compared, and nothing is pruned.
-func TestAgainst(t *testing.T) {
-	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Against: map[string]string{"jit": "off"}, AgainstName: "theirs"}
-	l := &lab{rng: rand.New(rand.NewPCG(3, 32)), effects: map[string]map[string]float64{"jit": both(.2)}, noise: .004, pairs: 6}
-	if asked := l.run(v, 100); !slices.Equal(asked, []string{"noise", "patch"}) {
-		t.Errorf("asked %v", asked)
+// TestTooNoisy: where a change of a tenth could not have been seen, seeing none drops nothing.
+func TestTooNoisy(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads", "writes"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 51)), noise: .4, pairs: 6, checkpoints: 1}
+	l.run(v, 100)
+	r := Judge(v)
+	if len(r.Dropped) > 0 {
+		t.Errorf("dropped %v", r.Dropped)
+	}
+	for _, it := range r.Items {
+		if it.Name != "logging" && (it.Outcome != Unclear || !it.Kept || !strings.Contains(it.Why, "visits differed too much to show a change of 10 %")) {
+			t.Errorf("%+v", it)
+		}
+	}
+}
+
+// TestMayCarry: a group is seen to bring 8 %, and none of its settings is seen to bring anything by itself, in comparisons that
+// would have missed 8 %: none is dropped. One that was measured to bring nothing near that goes.
+func TestMayCarry(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch[:4], Scenarios: []string{"reads"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 61)), pairs: 6, checkpoints: 1}
+	for _, step := range []struct {
+		c     rundoc.Comparison
+		loss  float64
+		noise float64
+	}{
+		{rundoc.Comparison{Step: rundoc.StepNoise}, 0, .01},
+		{rundoc.Comparison{Step: rundoc.StepPatch}, 0, .01},
+		{rundoc.Comparison{Step: rundoc.StepGroup, Name: "memory", Removed: []string{"shared_buffers", "work_mem", "effective_cache_size"}}, -.08, .01},
+		{rundoc.Comparison{Step: rundoc.StepSetting, Name: "shared_buffers", Removed: []string{"shared_buffers"}}, -.02, .06},
+		{rundoc.Comparison{Step: rundoc.StepSetting, Name: "work_mem", Removed: []string{"work_mem"}}, 0, .005},
+	} {
+		l.noise, l.effects = step.noise, map[string]map[string]float64{"without": both(step.loss)}
+		step.c.B = map[string]string{"without": "it"}
+		v.Comparisons = append(v.Comparisons, l.measure(v, step.c))
 	}
 	r := Judge(v)
-	if r.Against != "theirs" || r.Patch[0].Kind != verdict.Worse || len(r.Dropped) != 0 || r.Rejected {
-		t.Errorf("%+v", r)
+	if !slices.Equal(r.Dropped, []string{"work_mem"}) {
+		t.Errorf("dropped %v, want work_mem alone", r.Dropped)
+	}
+	if it := r.item("shared_buffers"); it.Outcome != Unclear || !strings.Contains(it.Why, "may come from it") || r.Effect("shared_buffers") != nil {
+		t.Errorf("shared_buffers: %+v", it)
+	}
+}
+
+// TestAgainst: with other settings in the place of the present ones the patch is compared with each, and nothing is pruned. One
+// that cannot be measured, or that there was no time for, is said to be so. Documents with a single rival are read as well.
+func TestAgainst(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Rivals: []rundoc.Rival{
+		{Name: "fast", Values: map[string]string{"jit": "off"}}, {Name: "slow", Values: map[string]string{"geqo": "off"}},
+		{Name: "broken"}, {Name: "late"},
+	}}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 32)), effects: map[string]map[string]float64{"jit": both(.2), "geqo": both(-.2)}, noise: .004, pairs: 6}
+	if n := Steps(v); n != 4 {
+		t.Errorf("Steps = %d, want one with each", n)
+	}
+	for range 4 {
+		c, ok := Next(v, true)
+		if !ok {
+			t.Fatal("nothing more to measure")
+		}
+		if c.Name == "broken" {
+			c.Failed = "FATAL: no"
+		} else {
+			c = l.measure(v, c)
+		}
+		v.Comparisons = append(v.Comparisons, c)
+	}
+	r := Judge(v)
+	if len(r.Against) != 4 || len(r.Dropped) != 0 || r.Rejected || len(r.Items) != 0 || len(r.Kept) != len(patch) {
+		t.Fatalf("%+v", r)
+	}
+	for i, want := range []struct {
+		kind verdict.Kind
+		why  string
+	}{{verdict.Worse, ""}, {verdict.Better, ""}, {"", "FATAL: no"}, {"", "no time was left"}} {
+		got := r.Against[i]
+		if got.Why != want.why || (len(got.Gains) == 1) != (want.kind != "") || want.kind != "" && got.Gains[0].Kind != want.kind {
+			t.Errorf("%s: %+v, want %s %s", got.Name, got, want.kind, want.why)
+		}
+	}
+	old := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Against: map[string]string{"jit": "off"}, AgainstName: "theirs"}
+	old.Comparisons = []rundoc.Comparison{{Step: rundoc.StepPatch, Visits: v.Comparisons[1].Visits}}
+	if got := Judge(old).Against; len(got) != 1 || got[0].Name != "theirs" || len(got[0].Gains) != 1 || got[0].Gains[0].Kind != verdict.Worse {
+		t.Errorf("a document with one rival: %+v", got)
+	}
+}
+
+// TestAgainstSees: what observes every statement is not held against a rival that does not, but against one that does.
+func TestAgainstSees(t *testing.T) {
+	v := &rundoc.Verification{Patch: append(slices.Clone(patch), setting("track_io_timing", "logging", "reload")), Scenarios: []string{"reads"}, Pairs: 6,
+		Comparisons: []rundoc.Comparison{{Step: rundoc.StepNoise}}}
+	for _, tc := range []struct {
+		rival map[string]string
+		sees  bool
+	}{{map[string]string{"jit": "off"}, false}, {map[string]string{"track_io_timing": "on"}, true}} {
+		v.Rivals = []rundoc.Rival{{Name: "theirs", Values: tc.rival}}
+		c, _ := Next(v, false)
+		_, sees := c.B["track_io_timing"]
+		_, lock := c.B["log_lock_waits"]
+		if sees != tc.sees || !lock {
+			t.Errorf("against %v the patch is %v", tc.rival, c.B)
+		}
 	}
 }
 
@@ -274,6 +367,41 @@ func TestRejected(t *testing.T) {
 	}
 	if why, _ := r.Reason("random_page_cost"); !strings.Contains(why, "worse than the present settings") {
 		t.Errorf("Reason = %q", why)
+	}
+}
+
+// TestObserving: what observes every statement is taken back in a comparison of its own, first, so that its cost is known;
+// it stays, is not called harmful, and does not make the rest of the patch suspect.
+func TestObserving(t *testing.T) {
+	p := append(slices.Clone(patch), setting("shared_preload_libraries", "logging", "restart"), setting("track_io_timing", "logging", "reload"))
+	for _, tc := range []struct {
+		name    string
+		effects map[string]map[string]float64
+		outcome Outcome
+	}{
+		{"costs", map[string]map[string]float64{"shared_preload_libraries": both(-.1)}, Costs},
+		{"costs less than is gained", map[string]map[string]float64{"shared_preload_libraries": both(-.1), "work_mem": both(.3)}, Costs},
+		{"costs nothing", nil, NoDifference},
+	} {
+		v := &rundoc.Verification{Patch: p, Scenarios: []string{"reads", "writes"}, Pairs: 6}
+		l := &lab{rng: rand.New(rand.NewPCG(3, 41)), effects: tc.effects, noise: .004, pairs: 6, checkpoints: 1}
+		asked := l.run(v, 100)
+		r := Judge(v)
+		if slices.Index(asked, "group logging") != 2 {
+			t.Errorf("%s: asked %v, want logging right after noise and patch", tc.name, asked)
+		}
+		c := r.Price()
+		if c == nil || c.Outcome != tc.outcome || !c.Kept || !slices.Equal(c.Settings, []string{"shared_preload_libraries", "track_io_timing"}) || len(c.Scenarios) != 2 {
+			t.Errorf("%s: %+v", tc.name, c)
+		}
+		for _, n := range []string{"shared_preload_libraries", "track_io_timing", "log_lock_waits"} {
+			if !slices.Contains(r.Kept, n) {
+				t.Errorf("%s: %s is dropped", tc.name, n)
+			}
+		}
+		if r.Rejected || len(r.Harmful()) > 0 {
+			t.Errorf("%s: rejected %v, harmful %v", tc.name, r.Rejected, r.Harmful())
+		}
 	}
 }
 
@@ -342,10 +470,45 @@ func TestUnsafe(t *testing.T) {
 		"fsync":              {Name: "fsync", VarType: "bool", Value: "on"},
 		"synchronous_commit": {Name: "synchronous_commit", VarType: "enum", Value: "off", EnumVals: []string{"on", "off"}},
 		"work_mem":           {Name: "work_mem", VarType: "integer", Unit: "kB", Value: "4096"},
+		"max_wal_senders":    {Name: "max_wal_senders", VarType: "integer", Value: "10"},
+		"wal_level":          {Name: "wal_level", VarType: "enum", Value: "replica", EnumVals: []string{"minimal", "replica", "logical"}},
+		"archive_mode":       {Name: "archive_mode", VarType: "enum", Value: "off", EnumVals: []string{"always", "on", "off"}},
 	}
-	got := Unsafe([]rundoc.PatchSetting{{Name: "fsync", Value: "false"}, {Name: "synchronous_commit", Value: "off"}, {Name: "work_mem", Value: "8MB"}}, settings)
-	if want := []string{"fsync = false"}; !slices.Equal(got, want) {
+	got := Unsafe([]rundoc.PatchSetting{{Name: "fsync", Value: "false"}, {Name: "synchronous_commit", Value: "off"}, {Name: "work_mem", Value: "8MB"},
+		{Name: "max_wal_senders", Value: "0"}, {Name: "wal_level", Value: "minimal"}, {Name: "archive_mode", Value: "off"}}, settings)
+	if want := []string{"fsync = false", "max_wal_senders = 0", "wal_level = minimal"}; !slices.Equal(got, want) {
 		t.Errorf("Unsafe = %v, want %v: what is off already is not lowered", got, want)
+	}
+}
+
+// TestCrowded: two servers whose caches do not fit the machine side by side are said not to; those that do fit, and those on
+// another machine, are not.
+func TestCrowded(t *testing.T) {
+	facts := func(same bool) probe.Facts {
+		f := probe.Facts{Server: probe.Server{Settings: guc.Settings{"shared_buffers": {Name: "shared_buffers", VarType: "integer", Unit: "8kB", Value: "16384"}}}}
+		f.SameHost, f.Host.Memory.Budget = probe.Is(same, "test"), probe.Is(int64(8<<30), "test")
+		return f
+	}
+	limited := facts(true)
+	limited.Host.Memory.Budget, limited.Host.Memory.Total = probe.Is(int64(1<<30), "/sys/fs/cgroup/memory/pgfit-scratch-7/memory.limit_in_bytes"), probe.Is(int64(8<<30), "test")
+	p := []rundoc.PatchSetting{{Name: "shared_buffers", Value: "2GB"}}
+	for _, tc := range []struct {
+		name         string
+		f            probe.Facts
+		bytes, limit int64
+		want         bool
+	}{
+		{"fits", facts(true), 2 << 30, 0, false},
+		{"too much data", facts(true), 3 << 30, 0, true},
+		{"on another machine", facts(false), 3 << 30, 0, false},
+		{"each within its limit", facts(true), 9 << 30, 3 << 30, false},
+		{"limits too large", facts(true), 9 << 30, 5 << 30, true},
+		{"the run's own limit is not the machine's", limited, 2 << 30, 0, false},
+	} {
+		v := &rundoc.Verification{Mode: rundoc.ModeScratch, Patch: p}
+		if got := Crowded(v, tc.f, tc.bytes, tc.limit); (got != "") != tc.want {
+			t.Errorf("%s: %q", tc.name, got)
+		}
 	}
 }
 

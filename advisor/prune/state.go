@@ -1,6 +1,7 @@
 package prune
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -16,15 +17,18 @@ const (
 	Helps        Outcome = "helps"
 	Harms        Outcome = "harms"
 	Mixed        Outcome = "helps one scenario and harms another"
+	Costs        Outcome = "costs"
 	NoDifference Outcome = "no difference seen"
 	Needed       Outcome = "needed"
 	NotMeasured  Outcome = "not measured"
+	Unclear      Outcome = "too noisy to tell"
 	NoStart      Outcome = "the server does not start without it"
 )
 
 // state is a verification, followed comparison by comparison.
 type state struct {
 	v            *rundoc.Verification
+	rivals       []rundoc.Rival
 	byName       map[string]rundoc.PatchSetting
 	left         []string // of the patch, in its order
 	done         map[[2]string]*rundoc.Comparison
@@ -34,7 +38,7 @@ type state struct {
 }
 
 func follow(v *rundoc.Verification) *state {
-	s := &state{v: v, byName: map[string]rundoc.PatchSetting{}, done: map[[2]string]*rundoc.Comparison{}, tried: map[string][]string{},
+	s := &state{v: v, rivals: rundoc.Against(v), byName: map[string]rundoc.PatchSetting{}, done: map[[2]string]*rundoc.Comparison{}, tried: map[string][]string{},
 		groupOutcome: map[string]Outcome{}, oneOutcome: map[string]Outcome{}}
 	for _, p := range v.Patch {
 		s.byName[p.Name] = p
@@ -49,7 +53,7 @@ func follow(v *rundoc.Verification) *state {
 // take draws the conclusion from one comparison.
 func (s *state) take(c *rundoc.Comparison) {
 	s.done[[2]string{c.Step, c.Name}] = c
-	if c.Step == rundoc.StepPatch && c.Failed == "" && s.v.Against == nil {
+	if c.Step == rundoc.StepPatch && c.Failed == "" && len(s.rivals) == 0 {
 		if g, ok := s.oneGroup(); ok {
 			s.take(turned(*c, g, s.left))
 		}
@@ -61,11 +65,16 @@ func (s *state) take(c *rundoc.Comparison) {
 	o := outcome(s.v.Scenarios, *c)
 	var stay []string
 	if o == NoDifference {
-		if stay, _ = s.blind(*c); len(stay) == len(c.Removed) {
+		if stay, _ = s.blind(*c); s.blurred(*c) || s.mayCarry(*c) {
+			o = Unclear
+		} else if len(stay) == len(c.Removed) {
 			o = NotMeasured
 		}
 	}
-	drop := o == NoDifference || o == Harms
+	if c.Name == logging && o == Harms {
+		o = Costs
+	}
+	drop := c.Name != logging && (o == NoDifference || o == Harms)
 	if c.Step == rundoc.StepGroup {
 		s.tried[c.Name], s.groupOutcome[c.Name] = c.Removed, o
 		drop = drop && (o == NoDifference || len(c.Removed) == 1) // the culprit among several is looked for first
@@ -84,17 +93,49 @@ func (s *state) take(c *rundoc.Comparison) {
 // spacing are the settings that say how far checkpoints lie apart.
 var spacing = []string{"max_wal_size", "min_wal_size", "checkpoint_timeout", "checkpoint_completion_target"}
 
-// blind names the settings whose effect the visits of a comparison could not show, and why: those that space checkpoints
-// when hardly a visit was long enough for one, and those of autovacuum when it did not run.
+// tooCoarse is the change that a comparison has to be able to show under every scenario before seeing none is a reason to
+// drop anything: a setting that brings so much must not go because the machine was busy with something else.
+const tooCoarse = 0.10
+
+// blurred tells whether visits differed so much among themselves that no difference seen means nothing.
+func (s *state) blurred(c rundoc.Comparison) bool {
+	return slices.ContainsFunc(s.v.Scenarios, func(sc string) bool {
+		r := Ratios(c, sc, throughput)
+		return r.Pairs > 0 && verdict.Detectable(r.SD, max(r.Pairs, verdict.MinPairs)) > tooCoarse
+	})
+}
+
+// mayCarry tells whether a setting that showed no difference by itself may still be the one that brings what its group was
+// seen to bring: its interval has to lie below that gain for it to go.
+func (s *state) mayCarry(c rundoc.Comparison) bool {
+	group := s.find(rundoc.StepGroup, s.byName[c.Name].Group)
+	if c.Step != rundoc.StepSetting || group == nil {
+		return false
+	}
+	whole, one := together(s.v.Scenarios, *group), together(s.v.Scenarios, c)
+	return slices.ContainsFunc(s.v.Scenarios, func(sc string) bool {
+		return whole[sc].Kind() == verdict.Worse && one[sc].Pairs > 0 && one[sc].Low <= whole[sc].Ratio()
+	})
+}
+
+// blind names the settings whose effect the visits of a comparison could not show, and why: all when they were too noisy,
+// one that may carry what its group brings, those that space checkpoints when hardly a visit was long enough for one, those
+// of autovacuum when it did not run.
 func (s *state) blind(c rundoc.Comparison) (names []string, why string) {
+	if s.blurred(c) {
+		return c.Removed, fmt.Sprintf("visits differed too much to show a change of %s; a quieter machine or a longer --budget tells", verdict.Percent(tooCoarse))
+	}
+	if s.mayCarry(c) {
+		return c.Removed, "what its group brings may come from it; a longer --budget tells"
+	}
 	checkpoints := busy(c, func(v rundoc.TrialVisit) bool { return v.Checkpoints > 0 })
 	vacuums := busy(c, func(v rundoc.TrialVisit) bool { return v.Autovacuums > 0 })
 	for _, n := range c.Removed {
 		switch {
 		case slices.Contains(spacing, n) && !checkpoints:
-			names, why = append(names, n), "no visit was long enough for the server to begin a checkpoint by itself, so that their effect could not show"
+			names, why = append(names, n), "no visit was long enough for the server to begin a checkpoint by itself; a longer --measure shows it"
 		case s.byName[n].Group == "autovacuum" && !vacuums:
-			names, why = append(names, n), "autovacuum hardly ran in the visits, so that their effect could not show"
+			names, why = append(names, n), "autovacuum hardly ran in the visits"
 		}
 	}
 	return names, why
@@ -172,11 +213,11 @@ func (s *state) measurable() []string {
 	return names
 }
 
-// removable are the settings of a group that may be dropped.
+// removable are the settings of a group that may be taken back.
 func (s *state) removable(group string) []string {
 	var names []string
 	for _, n := range s.left {
-		if p := s.byName[n]; p.Group == group && p.Needed == "" {
+		if p := s.byName[n]; p.Group == group && p.Needed == "" && (group != logging || observes(n)) {
 			names = append(names, n)
 		}
 	}
@@ -252,6 +293,11 @@ func walEach(v rundoc.TrialVisit) float64 {
 
 // Ratios compares B with A in the complete pairs of one scenario.
 func Ratios(c rundoc.Comparison, scenario string, of measure) verdict.Comparison {
+	return verdict.Compare(differences(c, scenario, of))
+}
+
+// differences are ln(B/A) of the complete pairs of one scenario.
+func differences(c rundoc.Comparison, scenario string, of measure) []float64 {
 	type pair struct{ a, b float64 }
 	pairs := map[int]pair{}
 	last := 0
@@ -273,7 +319,7 @@ func Ratios(c rundoc.Comparison, scenario string, of measure) verdict.Comparison
 			d = append(d, math.Log(p.b/p.a))
 		}
 	}
-	return verdict.Compare(d)
+	return d
 }
 
 // means are the geometric means of a figure on both sides; 0 where it is unknown.

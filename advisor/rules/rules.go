@@ -21,6 +21,9 @@ type Input struct {
 	RecoveryTime time.Duration // what a crash recovery may take; 0: five minutes
 	RuleSet      string        // "" or "guide"
 	Dedicated    bool          // nothing else of weight runs on the server's machine
+
+	// Pinned are settings that stay as they are whatever the rules say, with the reason: what a verification dropped.
+	Pinned map[string]string
 }
 
 // Pool is what the pool advice comes to, over all processes of the application. Zero means: not known.

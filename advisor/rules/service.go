@@ -28,6 +28,8 @@ func (s *situation) managed() bool {
 func (s *situation) untouchable(set guc.Setting, family string) string {
 	onStorage := slices.Contains(storageServices, s.service)
 	switch {
+	case s.in.Pinned[set.Name] != "":
+		return s.in.Pinned[set.Name]
 	case onStorage && (family == checkpoint || family == wal):
 		return s.service + " keeps WAL in its own storage layer: checkpoint and WAL settings have no meaning there"
 	case onStorage && slices.Contains([]string{"shared_buffers", "effective_cache_size"}, set.Name):

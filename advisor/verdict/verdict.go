@@ -120,18 +120,14 @@ func Detectable(sd float64, pairs int) float64 {
 	return math.Exp(k*sd) - 1
 }
 
-// PairSD is the standard deviation of ln(B/A) to be expected from the ln X of repeated visits to one and the same server, in
-// their order: each visit and the next make a pair without a difference. A drift over all of them hardly counts, as it
-// hardly does in pairs.
-func PairSD(y []float64) float64 {
-	if len(y) < 2 {
-		return math.NaN()
-	}
+// NullSD is the standard deviation of ln(B/A) as pairs of visits to one and the same server show it, whose true mean is 0:
+// it has as many degrees of freedom as there are pairs.
+func NullSD(d []float64) float64 {
 	sum := 0.0
-	for i := 1; i < len(y); i++ {
-		sum += (y[i] - y[i-1]) * (y[i] - y[i-1])
+	for _, v := range d {
+		sum += v * v
 	}
-	return math.Sqrt(sum / float64(len(y)-1))
+	return math.Sqrt(sum / float64(len(d)))
 }
 
 // Cautious is a standard deviation that was estimated with so many degrees of freedom, taken so much higher that the true

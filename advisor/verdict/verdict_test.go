@@ -167,12 +167,9 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
-func TestPairSD(t *testing.T) {
-	if got := PairSD([]float64{1, 3, 2}); math.Abs(got-math.Sqrt(2.5)) > 1e-12 {
-		t.Errorf("PairSD = %v, want the root of (4 + 1) / 2", got)
-	}
-	if !math.IsNaN(PairSD([]float64{1})) {
-		t.Error("one visit shows a spread")
+func TestNullSD(t *testing.T) {
+	if got := NullSD([]float64{1, -3, 2}); math.Abs(got-math.Sqrt(14./3)) > 1e-12 {
+		t.Errorf("NullSD = %v, want the root of (1 + 9 + 4) / 3", got)
 	}
 }
 

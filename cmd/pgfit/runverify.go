@@ -45,7 +45,7 @@ func (o *runOptions) planClosing(job *measure.Job, srv *server) *closing {
 		share = longShare
 	}
 	reserve := time.Duration(share * float64(o.load.budget))
-	p, err := trial.MakePlan(trial.Request{Budget: reserve, Scenarios: len(job.Scenarios), Comparisons: 6, Copies: true})
+	p, err := trial.MakePlan(trial.Request{Budget: reserve, Data: job.Doc.Plan.DataBytes, Scenarios: len(job.Scenarios), Comparisons: 6, Copies: true})
 	if err != nil {
 		c.skip()
 		return c
@@ -100,8 +100,8 @@ func (c *closing) run(ctx context.Context, a *app, start time.Time) (err error) 
 	if err != nil {
 		return err
 	}
-	v := &rundoc.Verification{Mode: rundoc.ModeScratch, Patch: prune.FromProposals(advice.Settings.Proposals), Seed: doc.Plan.Seed, DataBytes: c.snap.Bytes,
-		PoolSize: defaultPool(doc, advice.Pool.Total), Comparisons: []rundoc.Comparison{}}
+	v := &rundoc.Verification{Mode: rundoc.ModeScratch, Rules: advise.Rules(c.o.advice.options()), Patch: prune.FromProposals(advice.Settings.Proposals),
+		Seed: doc.Plan.Seed, DataBytes: c.snap.Bytes, PoolSize: defaultPool(doc, advice.Pool.Total), Comparisons: []rundoc.Comparison{}}
 	if len(v.Patch) == 0 {
 		return nil
 	}
@@ -115,12 +115,13 @@ func (c *closing) run(ctx context.Context, a *app, start time.Time) (err error) 
 	left := c.o.load.budget - time.Since(start)
 	v.BudgetSeconds = left.Seconds()
 	x := &verifier{app: a, doc: doc, recovery: time.Duration(c.o.advice.recovery), deadline: start.Add(c.o.load.budget), shape: c.srv.shape, snap: c.snap}
-	x.plan, err = trial.MakePlan(trial.Request{Budget: left, Scenarios: len(c.job.Scenarios), Comparisons: prune.Steps(v), Copies: true})
+	x.plan, err = trial.MakePlan(trial.Request{Budget: left, Data: c.snap.Bytes, Scenarios: len(c.job.Scenarios), Comparisons: prune.Steps(v), Copies: true})
 	if err != nil {
 		a.say("no time is left to verify: pgfit verify %s does it", c.o.out)
 		return nil
 	}
 	x.install(v, c.job.Scenarios)
+	x.note(prune.Crowded(v, doc.Facts, c.snap.Bytes, x.shape.Memory))
 	x.runner.Vars, x.runner.Protocol, x.runner.Driver, x.runner.MaxTries = c.snap.Vars, c.job.Protocol, c.job.Driver, c.job.MaxTries
 	a.say("verifying the advice\n%s", report.VerifyPlan(v, c.snap.Bytes, time.Now()))
 	return x.run(ctx)

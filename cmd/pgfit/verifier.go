@@ -21,6 +21,7 @@ import (
 type verifier struct {
 	app      *app
 	doc      *rundoc.Document
+	v        *rundoc.Verification // of doc; what is measured goes in here
 	runner   *trial.Runner
 	plan     trial.Plan
 	deadline time.Time
@@ -37,7 +38,7 @@ type verifier struct {
 
 // run measures until nothing is left to ask, the time is up, or ctx ends. What was measured stays in the document.
 func (x *verifier) run(ctx context.Context) error {
-	v := x.doc.Verification
+	v := x.v
 	x.bar = x.app.trialBar()
 	x.runner.Visited, x.runner.Live = x.bar.visited, x.bar.live
 	defer x.bar.end()
@@ -59,7 +60,7 @@ func (x *verifier) run(ctx context.Context) error {
 		}
 		x.told(c)
 	}
-	if x.snap != nil && v.Against == nil && prune.Judge(v).Failed == "" {
+	if x.snap != nil && len(v.Rivals) == 0 && prune.Judge(v).Failed == "" {
 		return x.partial(x.crash(ctx))
 	}
 	return nil
@@ -70,9 +71,9 @@ func (x *verifier) partial(err error) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, context.Canceled):
-		x.doc.Verification.Partial = "interrupted"
+		x.v.Partial = "interrupted"
 	default:
-		x.doc.Verification.Partial = err.Error()
+		x.v.Partial = err.Error()
 	}
 	return err
 }
@@ -86,13 +87,17 @@ func (x *verifier) measure(ctx context.Context, c *rundoc.Comparison, stream uin
 		return x.visits(ctx, c, a, b, stream, begun)
 	}
 	first, err := x.snap.Start(ctx, x.with(c.A), x.shape)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && len(c.A) > 0: // a rival's settings, or part of the patch
+		c.Failed = err.Error()
+		return nil
+	case err != nil:
 		return fmt.Errorf("starting a server with the present settings: %w", err)
 	}
 	defer func() { err = errors.Join(err, trial.Stop(ctx, first)) }()
-	if why := first.Unshaped(); why != "" && !slices.Contains(x.doc.Verification.Notes, why) {
-		x.doc.Verification.Notes = append(x.doc.Verification.Notes, why)
-	}
+	x.note(first.Unshaped())
 	a := trial.Side{Config: first.Config(), Server: first}
 	if c.Step == rundoc.StepNoise {
 		return x.visits(ctx, c, a, a, stream, begun)
@@ -106,19 +111,30 @@ func (x *verifier) measure(ctx context.Context, c *rundoc.Comparison, stream uin
 		return nil
 	}
 	defer func() { err = errors.Join(err, trial.Stop(ctx, second)) }()
+	if first.Shape() != second.Shape() {
+		c.Failed = "only one of the two servers could be kept within its limits: " + first.Unshaped() + second.Unshaped()
+		return nil
+	}
 	return x.visits(ctx, c, a, trial.Side{Config: second.Config(), Server: second}, stream, begun)
+}
+
+// note keeps a remark on the whole verification, once.
+func (x *verifier) note(why string) {
+	if why != "" && !slices.Contains(x.v.Notes, why) {
+		x.v.Notes = append(x.v.Notes, why)
+	}
 }
 
 func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.Side, stream uint64, begun time.Time) (err error) {
 	if c.Step == rundoc.StepNoise {
-		c.Visits, err = x.runner.Alone(ctx, a, trial.NoiseVisits)
+		c.Visits, err = x.runner.Alone(ctx, a, trial.NoisePairs)
 		return err
 	}
 	deadline := x.deadline
 	if c.Step == rundoc.StepPatch { // five pairs would be as good as none
-		deadline = deadline.Add(grace(x.doc.Verification))
+		deadline = deadline.Add(grace(x.v))
 	}
-	c.Visits, err = x.runner.Compare(ctx, a, b, prune.Scenarios(x.doc.Verification, *c), stream, deadline)
+	c.Visits, err = x.runner.Compare(ctx, a, b, prune.Scenarios(x.v, *c), stream, deadline)
 	if errors.Is(err, trial.ErrStorm) {
 		c.Failed, err = err.Error(), nil
 	}
@@ -146,15 +162,15 @@ func (x *verifier) with(set map[string]string) map[string]string {
 // told says what a comparison came to.
 func (x *verifier) told(c rundoc.Comparison) {
 	if c.Step == rundoc.StepNoise {
-		x.bar.say("%s", report.Promise(prune.Noises(x.doc.Verification), x.runner.Pairs, x.runner.Measure))
+		x.bar.say("%s", report.Promise(prune.Noises(x.v), x.runner.Pairs, x.runner.Measure))
 		return
 	}
-	x.bar.say("%s", report.ComparisonText(x.doc.Verification, c))
+	x.bar.say("%s", report.ComparisonText(x.v, c))
 }
 
 // crash is the recovery check of what is left of the patch.
 func (x *verifier) crash(ctx context.Context) (err error) {
-	v := x.doc.Verification
+	v := x.v
 	if !x.runner.Writes() {
 		v.Notes = append(v.Notes, "recovery after a crash was not checked: no scenario of this run writes")
 		return nil

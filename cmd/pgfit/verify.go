@@ -16,7 +16,6 @@ import (
 
 	"pgfit/advisor/advise"
 	"pgfit/advisor/budget"
-	"pgfit/advisor/formulas"
 	"pgfit/advisor/prune"
 	"pgfit/report"
 	"pgfit/report/files"
@@ -34,7 +33,7 @@ type verifyOptions struct {
 	host      hostFlags
 	advice    adviceFlags
 	patch     string
-	against   string
+	against   []string
 	budget    time.Duration
 	pairs     int
 	measure   time.Duration
@@ -55,13 +54,15 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: `verify measures a patch. Two scratch servers start from copies of one loaded snapshot, one with the present settings and
 one with the patch, and take turns in random pairs; only one of them has load at a time. Groups of settings are then
 taken back one after another, and single settings of the groups that matter: what makes no measurable difference is
-dropped, and so is what harms, by name. The patch is the advice of a run (its directory, pgfit-out unless another is
+dropped, and so is what harms, by name. With --against nothing is taken back: the patch, as an earlier verification left it,
+is compared with what other tools say, at equal durability. The patch is the advice of a run (its directory, pgfit-out unless another is
 named) or a file: a diff, ALTER SYSTEM statements, or lines of postgresql.conf.
 With the URL of a server of yours nothing on it is changed or restarted: settings that a session may SET are compared on
 pgfit's own connections, and the others are said to be unverified.`,
 		Example: `  pgfit verify                                      the advice in pgfit-out, 10 minutes
   pgfit verify results --budget 1h --pairs 10       finer differences
   pgfit verify results --against le0pard/pgtune     pgfit's advice against that of another tool
+  pgfit verify results --against all --budget 30m   against that of every tool it knows
   pgfit verify --patch mine.conf --scenario tpcb    a patch of your own
   pgfit verify --patch mine.conf --scratch-memory 2GB --scratch-cpus 1 --data-size 4GB
                                                     in the shape of a small container
@@ -81,7 +82,7 @@ pgfit's own connections, and the others are said to be unverified.`,
 func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&o.patch, "patch", "", "the patch to measure, instead of the advice of the run")
-	fs.StringVar(&o.against, "against", "", "compare with these settings instead of the present ones: a file, or one of --compare-formulas such as le0pard/pgtune")
+	fs.StringSliceVar(&o.against, "against", nil, "compare with these instead of the present settings, one after the other: files, tools of --compare-formulas such as le0pard/pgtune, or all of those tools")
 	fs.DurationVar(&o.budget, "budget", 10*time.Minute, "time for everything; how much is pruned depends on it")
 	fs.IntVar(&o.pairs, "pairs", 0, "pairs of visits for each comparison and scenario (default as the budget allows, 6 to 12; fewer than 6 cannot show anything)")
 	fs.DurationVar(&o.measure, "measure", 0, "measured time of one visit (default as the budget allows, at least 1s)")
@@ -144,7 +145,7 @@ func (o *verifyOptions) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return scratchError(err)
 	}
-	x.runner.Vars, doc.Verification.DataBytes = x.snap.Vars, x.snap.Bytes
+	x.runner.Vars, x.v.DataBytes = x.snap.Vars, x.snap.Bytes
 	err = x.run(ctx)
 	err = errors.Join(err, x.snap.Remove(ctx))
 	return errors.Join(err, o.finish(a, doc))
@@ -251,6 +252,7 @@ func (o *verifyOptions) plan(a *app, doc *rundoc.Document, bin cluster.Binaries,
 		return nil, recipe, err
 	}
 	x.install(v, scenarios)
+	x.note(prune.Crowded(v, doc.Facts, recipe.Bytes, x.shape.Memory))
 	if err := trial.CheckRoom(recipe.Dir, recipe.Bytes, max(x.plan.Measure+x.plan.Warmup, x.plan.Recovery)); err != nil {
 		return nil, recipe, err
 	}
@@ -264,14 +266,18 @@ func (o *verifyOptions) plan(a *app, doc *rundoc.Document, bin cluster.Binaries,
 // install gives the verifier its runner and puts what was planned into the verification.
 func (x *verifier) install(v *rundoc.Verification, scenarios []scenario.Scenario) {
 	v.Pairs, v.WarmupSeconds, v.MeasureSeconds = x.plan.Pairs, x.plan.Warmup.Seconds(), x.plan.Measure.Seconds()
-	x.doc.Verification = v
+	if x.v = v; len(v.Rivals) > 0 {
+		x.doc.Against = v
+	} else {
+		x.doc.Verification = v
+	}
 	x.runner = newRunner(v, x.plan, x.app.logger())
 	x.runner.Scenarios = scenarios
 }
 
 // verification is what the flags and the run ask for, before times are planned.
 func (o *verifyOptions) verification(doc *rundoc.Document) (*rundoc.Verification, error) {
-	v := &rundoc.Verification{Mode: rundoc.ModeScratch, Scenarios: o.scenarios, PoolSize: o.pool, Seed: o.seed, DataBytes: int64(o.dataSize),
+	v := &rundoc.Verification{Mode: rundoc.ModeScratch, Rules: advise.Rules(o.advice.options()), Scenarios: o.scenarios, PoolSize: o.pool, Seed: o.seed, DataBytes: int64(o.dataSize),
 		BudgetSeconds: o.budget.Seconds(), Comparisons: []rundoc.Comparison{}}
 	if len(v.Scenarios) == 0 {
 		v.Scenarios = doc.Plan.Scenarios
@@ -285,7 +291,9 @@ func (o *verifyOptions) verification(doc *rundoc.Document) (*rundoc.Verification
 	if !doc.Scratch {
 		v.Notes = append(v.Notes, "measured on this machine, on scratch servers with that server's settings and pgfit's data, not on "+doc.Target)
 	}
-	doc.Verification = nil // an earlier one must not prune what is measured anew
+	if len(o.against) == 0 {
+		doc.Verification = nil // an earlier one must not prune what is measured anew
+	}
 	advice, err := advise.From(doc, o.advice.options())
 	if err != nil {
 		return nil, err
@@ -328,51 +336,16 @@ func checkPool(doc *rundoc.Document, v *rundoc.Verification) error {
 	for _, p := range v.Patch {
 		values[p.Name] = p.Value
 	}
-	for _, f := range []map[string]string{nil, values} {
+	sides := []map[string]string{nil, values}
+	for _, r := range v.Rivals {
+		sides = append(sides, r.Values)
+	}
+	for _, f := range sides {
 		facts := doc.Facts
 		facts.Server.Settings, facts.Server.InUse = budget.Overlay(facts.Server.Settings, f), 0
 		if room := free(facts); room < v.PoolSize {
 			return usagef("--pool-size %d: the server has %d connections for a load", v.PoolSize, room)
 		}
-	}
-	return nil
-}
-
-// readAgainst reads what --against names: a file, or a well-known formula. Such formulas write settings that the server
-// does not know, or that weaken it; those are left out, as on a server of its version nobody could use them.
-func (o *verifyOptions) readAgainst(doc *rundoc.Document, v *rundoc.Verification) error {
-	if o.against == "" {
-		return nil
-	}
-	var values map[string]string
-	known := advise.Formulas(doc, o.advice.options())
-	i := slices.IndexFunc(known, func(c formulas.Comparison) bool { return c.Name == o.against })
-	if i >= 0 {
-		values = known[i].Values
-	} else {
-		var err error
-		if values, err = readValues("--against", o.against); err != nil {
-			return err
-		}
-	}
-	settings := doc.Facts.Server.Settings
-	v.Against, v.AgainstName = map[string]string{}, filepath.Base(o.against)
-	for name, value := range values {
-		one, err := prune.FromValues(map[string]string{name: value}, settings)
-		switch {
-		case err != nil && i < 0:
-			return usagef("--against %s: %w", o.against, err)
-		case err != nil:
-			v.Notes = append(v.Notes, fmt.Sprintf("left out of %s: %v", o.against, err))
-		case len(prune.Unsafe(one, settings)) > 0:
-			v.Notes = append(v.Notes, fmt.Sprintf("left out of %s: %s = %s lowers the safety of the data", o.against, name, value))
-		default:
-			v.Against[name] = value
-		}
-	}
-	slices.Sort(v.Notes)
-	if i >= 0 {
-		v.AgainstName = o.against
 	}
 	return nil
 }
@@ -419,7 +392,11 @@ func presentSettings(doc *rundoc.Document) map[string]string {
 }
 
 func (o *verifyOptions) finish(a *app, doc *rundoc.Document) error {
-	if len(doc.Verification.Comparisons) == 0 {
+	v := doc.Verification
+	if len(o.against) > 0 {
+		v = doc.Against
+	}
+	if len(v.Comparisons) == 0 {
 		return nil
 	}
 	advice, err := advise.From(doc, o.advice.options())
@@ -436,19 +413,23 @@ func (o *verifyOptions) finish(a *app, doc *rundoc.Document) error {
 		}
 		a.say("results in %s: %s", o.out, files.Names(made))
 	}
+	result := advice.Verified
+	if len(o.against) > 0 {
+		result = advice.Against
+	}
 	if o.format == "json" {
-		data, err := json.MarshalIndent(advice.Verified, "", " ")
+		data, err := json.MarshalIndent(result, "", " ")
 		if err != nil {
 			return fmt.Errorf("encoding the verification: %w", err)
 		}
 		_, err = a.stdout.Write(append(data, '\n'))
 		return err
 	}
-	if err := report.Verified(a.stdout, advice, o.format == "markdown"); err != nil {
+	if err := report.Verified(a.stdout, advice.Target, result, o.format == "markdown"); err != nil {
 		return err
 	}
-	if advice.Verified.Failed != "" {
-		return fmt.Errorf("the patch cannot be measured: %s", advice.Verified.Failed)
+	if result.Failed != "" {
+		return fmt.Errorf("the patch cannot be measured: %s", result.Failed)
 	}
 	return nil
 }

@@ -18,6 +18,8 @@ func (o *verifyOptions) onServer(ctx context.Context, a *app, args []string, sta
 	switch {
 	case o.patch == "":
 		return usagef("on a server of yours, --patch names what to compare, such as the postgresql.conf.patch of a run")
+	case len(o.against) > 0:
+		return usagef("--against compares scratch servers: leave the target out")
 	case o.out != "":
 		if err := files.Writable(o.out); err != nil {
 			return usagef("%w", err)
@@ -85,7 +87,7 @@ func (o *verifyOptions) planServer(x *verifier, v *rundoc.Verification, srv *ser
 
 // onData loads the data into pgfit's own schema, compares, and drops the schema whatever happens.
 func (x *verifier) onData(ctx context.Context, srv *server) (err error) {
-	v := x.doc.Verification
+	v := x.v
 	srv.config = srv.config.Copy()
 	srv.config.RuntimeParams["application_name"] = "pgfit"
 	data, err := load.Own(ctx, srv.config)

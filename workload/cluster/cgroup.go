@@ -3,11 +3,17 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 )
+
+// kernel is where /proc and the mounted control groups are found: at its root, "" but in tests.
+type kernel struct{ root string }
+
+func (k kernel) path(elem ...string) string { return k.root + filepath.Join(elem...) }
 
 // hierarchy is a mounted tree of control groups.
 type hierarchy struct {
@@ -19,13 +25,13 @@ type hierarchy struct {
 // makeGroups makes a control group with the limits of a shape for every controller it needs, below pgfit's own group in
 // version 1, below the root in version 2, where a group with processes of its own cannot have limited children. Each
 // controller is looked for by itself: a host can have memory in version 1 and something else in version 2.
-func makeGroups(name string, sh Shape) (dirs []string, err error) {
+func (k kernel) makeGroups(name string, sh Shape) (dirs []string, err error) {
 	limits := map[string]bool{"memory": sh.Memory > 0, "cpu": sh.CPUs > 0}
 	for _, controller := range []string{"memory", "cpu"} {
 		if !limits[controller] {
 			continue
 		}
-		dir, v2, err := makeGroup(name, controller)
+		dir, v2, err := k.makeGroup(name, controller)
 		if err == nil {
 			dirs = append(dirs, dir)
 			err = limit(dir, controller, v2, sh)
@@ -44,12 +50,12 @@ func unique(dirs []string) []string {
 	return dirs
 }
 
-func makeGroup(name, controller string) (dir string, v2 bool, err error) {
-	h, own, err := find(controller)
+func (k kernel) makeGroup(name, controller string) (dir string, v2 bool, err error) {
+	h, own, err := k.find(controller)
 	if err != nil {
 		return "", false, err
 	}
-	parent := h.point
+	parent := k.path(h.point)
 	if h.v2 {
 		_ = os.WriteFile(filepath.Join(parent, "cgroup.subtree_control"), []byte("+"+controller), 0o644) // mostly on already
 	} else if rel, ok := strings.CutPrefix(own, strings.TrimSuffix(h.root, "/")); ok {
@@ -58,6 +64,10 @@ func makeGroup(name, controller string) (dir string, v2 bool, err error) {
 	dir = filepath.Join(parent, name)
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", h.v2, err
+	}
+	if h.v2 && !listed(filepath.Join(dir, "cgroup.controllers"), controller) {
+		return "", true, errors.Join(fmt.Errorf("%s does not hand the controller %s down, as in a container whose group has processes of its own", h.point, controller),
+			removeGroups([]string{dir}))
 	}
 	return dir, h.v2, nil
 }
@@ -71,6 +81,9 @@ func limit(dir, controller string, v2 bool, sh Shape) error {
 		_ = os.WriteFile(filepath.Join(dir, "memory.swap.max"), []byte("0"), 0o644) // not there without swap accounting
 	case controller == "memory":
 		files = append(files, [2]string{"memory.limit_in_bytes", strconv.FormatInt(sh.Memory, 10)})
+		defer func() { // with swap as without: none; not there without swap accounting, and not to be lower than the limit
+			_ = os.WriteFile(filepath.Join(dir, "memory.memsw.limit_in_bytes"), []byte(strconv.FormatInt(sh.Memory, 10)), 0o644)
+		}()
 	case v2:
 		files = append(files, [2]string{"cpu.max", fmt.Sprintf("%.0f %d", sh.CPUs*cpuPeriod, cpuPeriod)})
 	default:
@@ -85,12 +98,12 @@ func limit(dir, controller string, v2 bool, sh Shape) error {
 }
 
 // find looks for the hierarchy of a controller and pgfit's own group in it.
-func find(controller string) (h hierarchy, own string, err error) {
-	groups, err := os.ReadFile("/proc/self/cgroup")
+func (k kernel) find(controller string) (h hierarchy, own string, err error) {
+	groups, err := os.ReadFile(k.path("/proc/self/cgroup"))
 	if err != nil {
 		return h, "", errors.New("this system has no control groups")
 	}
-	all, err := hierarchies()
+	all, err := k.hierarchies()
 	if err != nil {
 		return h, "", err
 	}
@@ -101,7 +114,7 @@ func find(controller string) (h hierarchy, own string, err error) {
 				continue
 			}
 			for _, h := range all {
-				if v1 && !h.v2 && word(h.controllers, controller) || !v1 && h.v2 && offers(h.point, controller) {
+				if v1 && !h.v2 && word(h.controllers, controller) || !v1 && h.v2 && listed(k.path(h.point, "cgroup.controllers"), controller) {
 					return h, parts[2], nil
 				}
 			}
@@ -110,14 +123,74 @@ func find(controller string) (h hierarchy, own string, err error) {
 	return h, "", fmt.Errorf("no control group hierarchy with the controller %s is mounted", controller)
 }
 
-func offers(point, controller string) bool {
-	have, _ := os.ReadFile(filepath.Join(point, "cgroup.controllers"))
+// listed tells whether a file of version 2 that lists controllers has one.
+func listed(file, controller string) bool {
+	have, _ := os.ReadFile(file)
 	return word(strings.ReplaceAll(strings.TrimSpace(string(have)), " ", ","), controller)
 }
 
+// inForce tells what of a shape a process is not kept within, by the groups of version 2 that it is in. A service manager
+// that was not given a controller takes its limits without a word and does nothing.
+func (k kernel) inForce(pid int, sh Shape) error {
+	groups, err := os.ReadFile(k.path("/proc", strconv.Itoa(pid), "cgroup"))
+	if err != nil {
+		return err
+	}
+	all, err := k.hierarchies()
+	if err != nil {
+		return err
+	}
+	memory, cpus := false, false
+	for line := range strings.Lines(string(groups)) {
+		group, v2 := strings.CutPrefix(strings.TrimSpace(line), "0::")
+		for _, h := range all {
+			if !v2 || !h.v2 {
+				continue
+			}
+			rel, ok := strings.CutPrefix(group, strings.TrimSuffix(h.root, "/"))
+			for dir := filepath.Clean("/" + rel); ok; dir = filepath.Dir(dir) {
+				memory = memory || first(k.path(h.point, dir, "memory.max"), 1) <= float64(sh.Memory)
+				cpus = cpus || first(k.path(h.point, dir, "cpu.max"), cpuPeriod) <= sh.CPUs*1.001
+				ok = dir != "/"
+			}
+		}
+	}
+	var missing []string
+	if sh.Memory > 0 && !memory {
+		missing = append(missing, "memory")
+	}
+	if sh.CPUs > 0 && !cpus {
+		missing = append(missing, "cpu")
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the limit is not in force: the user's service manager has no controller %s (systemd hands it on with Delegate= of user@.service, in version 2 only)",
+			strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// first is the first number of a limit's file over the second one, or over one where there is none; +Inf without a limit.
+func first(file string, one float64) float64 {
+	text, _ := os.ReadFile(file)
+	f := strings.Fields(string(text))
+	if len(f) == 0 {
+		return math.Inf(1)
+	}
+	v, err := strconv.ParseFloat(f[0], 64)
+	if err != nil {
+		return math.Inf(1)
+	}
+	if len(f) > 1 {
+		if period, err := strconv.ParseFloat(f[1], 64); err == nil && period > 0 {
+			one = period
+		}
+	}
+	return v / one
+}
+
 // hierarchies reads /proc/self/mountinfo (proc(5)).
-func hierarchies() ([]hierarchy, error) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
+func (k kernel) hierarchies() ([]hierarchy, error) {
+	text, err := os.ReadFile(k.path("/proc/self/mountinfo"))
 	if err != nil {
 		return nil, err
 	}

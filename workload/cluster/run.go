@@ -101,7 +101,15 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.launch(log, append([]string{filepath.Join(s.bin.Dir, "postgres")}, args...)); err != nil {
 		return fmt.Errorf("starting postgres: %w", err)
 	}
-	return s.ready(ctx)
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	if len(s.cage.prefix) > 0 && s.unshaped == "" { // what pgfit wrote itself it has seen to be taken
+		if err := (kernel{}).inForce(s.PID(), s.shape); err != nil {
+			s.notShaped(err)
+		}
+	}
+	return nil
 }
 
 // launch starts the server's program, inside its cage where it has one.

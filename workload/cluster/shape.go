@@ -37,12 +37,12 @@ func (s *Server) shaped(ctx context.Context) {
 	}
 	var err error
 	if os.Geteuid() == 0 {
-		s.cage.dirs, err = makeGroups(s.name(), s.shape)
+		s.cage.dirs, err = kernel{}.makeGroups(s.name(), s.shape)
 	} else {
 		s.cage.prefix, err = scope(ctx, s.shape)
 	}
 	if err != nil {
-		s.unshaped = fmt.Sprintf("the scratch server could not be kept within %s: %v; it has the whole machine, and the results do not show what the limit does", s.shape, err)
+		s.notShaped(err)
 		return
 	}
 	if err := s.writeMark(); err != nil { // a later pgfit has to know the groups
@@ -50,8 +50,20 @@ func (s *Server) shaped(ctx context.Context) {
 	}
 }
 
+func (s *Server) notShaped(why error) {
+	s.unshaped = fmt.Sprintf("the scratch server could not be kept within %s: %v; it may use more of the machine, and the results do not show what the limit does", s.shape, why)
+}
+
 // Unshaped says why the server is not within its shape, "" when it is.
 func (s *Server) Unshaped() string { return s.unshaped }
+
+// Shape is what the server is kept within; empty where that could not be done.
+func (s *Server) Shape() Shape {
+	if s.unshaped != "" {
+		return Shape{}
+	}
+	return s.shape
+}
 
 func (s Shape) String() string {
 	var words []string

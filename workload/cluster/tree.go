@@ -60,7 +60,8 @@ func (s *Server) Freeze() bool {
 
 // stopped waits for up to ten seconds until every process has stopped or ended.
 func stopped(pids []int) bool {
-	for range 1000 {
+	end := time.Now().Add(10 * time.Second)
+	for wait := 200 * time.Microsecond; time.Now().Before(end); wait = min(2*wait, 10*time.Millisecond) {
 		still := func(pid int) bool {
 			f := statFields(fmt.Sprintf("/proc/%d/stat", pid))
 			return len(f) > 0 && !strings.Contains("TtZX", f[0])
@@ -68,7 +69,7 @@ func stopped(pids []int) bool {
 		if !slices.ContainsFunc(pids, still) {
 			return true
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(wait)
 	}
 	return false
 }

@@ -33,6 +33,8 @@ type Document struct {
 	StartCheck *StartCheck `json:"start_check,omitempty"`
 	// Verification is what a trial of the patch showed.
 	Verification *Verification `json:"verification,omitempty"`
+	// Against is what a trial of the patch against the answers of other tools showed.
+	Against *Verification `json:"against,omitempty"`
 }
 
 // StartCheck is what came of starting a scratch server with changed configuration files. At most one of Failure and NotDone

@@ -5,9 +5,11 @@ type Verification struct {
 	// Mode is scratch (two servers from one snapshot) or session (SET on pgfit's own connections to one server).
 	Mode  string         `json:"mode"`
 	File  string         `json:"patch_file,omitempty"` // where the patch came from; "" is the advice of this run
+	Rules string         `json:"rules,omitempty"`      // the set of rules that the advice came from; "" is pgfit's own
 	Patch []PatchSetting `json:"patch"`
-	// Against are settings that take the place of the present ones on side A, and AgainstName where they came from: then the
-	// patch is compared and not pruned.
+	// Rivals take the place of the present settings on side A, one after the other: then the patch is compared and not pruned.
+	Rivals []Rival `json:"rivals,omitempty"`
+	// Against and AgainstName are the one rival of documents that were written before there could be several.
 	Against        map[string]string `json:"against,omitempty"`
 	AgainstName    string            `json:"against_name,omitempty"`
 	Scenarios      []string          `json:"scenarios"`
@@ -23,6 +25,21 @@ type Verification struct {
 	Partial        string            `json:"partial,omitempty"` // why it stopped early
 	OutOfTime      bool              `json:"out_of_time,omitempty"`
 	Notes          []string          `json:"notes,omitempty"`
+}
+
+// Rival is what a patch is compared with: the answer of another tool, or a file of the user's.
+type Rival struct {
+	Name    string            `json:"name"`
+	Values  map[string]string `json:"values"`
+	LeftOut []string          `json:"left_out,omitempty"` // what was not set, with the reason, such as that it lowers the durability
+}
+
+// Against are the rivals of a verification; none where the patch is compared with the present settings.
+func Against(v *Verification) []Rival {
+	if v.Against != nil {
+		return []Rival{{Name: v.AgainstName, Values: v.Against}}
+	}
+	return v.Rivals
 }
 
 // The modes of a verification.
@@ -47,7 +64,7 @@ type PatchSetting struct {
 // present ones.
 type Comparison struct {
 	Step    string            `json:"step"`
-	Name    string            `json:"name,omitempty"` // of the group or the setting
+	Name    string            `json:"name,omitempty"` // of the group, the setting or the rival
 	A       map[string]string `json:"a"`
 	B       map[string]string `json:"b"`
 	Removed []string          `json:"removed,omitempty"` // in A and not in B
@@ -58,7 +75,7 @@ type Comparison struct {
 // The steps of a verification, in their order.
 const (
 	StepNoise   = "noise"   // A and B are the same server
-	StepPatch   = "patch"   // present against all of the patch
+	StepPatch   = "patch"   // present, or a rival, against all of the patch
 	StepReload  = "reload"  // present against what takes effect at a reload
 	StepRestart = "restart" // that against all of the patch
 	StepGroup   = "group"   // what is left of the patch against the same without one group

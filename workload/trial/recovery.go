@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"sort"
 	"strings"
 	"time"
@@ -22,7 +23,7 @@ const fullShare = 0.9
 
 // Recover writes to a scratch server until just before its next checkpoint, or for at most as long as given, kills it with
 // SIGKILL, starts it again and holds checksums over every row of pgfit's tables against those from before. The server runs
-// afterwards. Where the time does not reach the worst moment, what the start took beyond a usual one is extrapolated by WAL.
+// afterwards. Where the time does not reach the worst moment, the time of the replay is extrapolated by WAL.
 func (r *Runner) Recover(ctx context.Context, side Side, atMost, limit time.Duration) (*rundoc.RecoveryCheck, error) {
 	sc, ok := r.writer()
 	if !ok {
@@ -49,7 +50,13 @@ func (r *Runner) Recover(ctx context.Context, side Side, atMost, limit time.Dura
 	check.Seconds = took.Seconds()
 	check.Estimate = check.Seconds
 	if check.WALBytes > 0 {
-		check.Estimate += max(0, check.Seconds-usual) * max(0, float64(check.AtWorst)/float64(check.WALBytes)-1)
+		replay := max(0, check.Seconds-usual)
+		if log, err := side.Server.Log(); err == nil {
+			if redo, ok := redoTime(string(log)); ok { // the rest does not grow with the WAL
+				replay = min(replay, redo.Seconds())
+			}
+		}
+		check.Estimate += replay * max(0, float64(check.AtWorst)/float64(check.WALBytes)-1)
 	}
 	conn, err := pgx.ConnectConfig(ctx, side.Config)
 	if err != nil {
@@ -64,6 +71,21 @@ func (r *Runner) Recover(ctx context.Context, side Side, atMost, limit time.Dura
 	check.Different = differing(sums, after)
 	check.Intact = check.Different == ""
 	return check, nil
+}
+
+// The lines around the replay of WAL in a server's log, with its usual prefix of a time in milliseconds (xlogrecovery.c).
+var redoLine = regexp.MustCompile(`(?m)^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) .*LOG:  redo (starts|done) at `)
+
+// redoTime is how long the last replay took by the log; false where its lines cannot be read.
+func redoTime(log string) (time.Duration, bool) {
+	lines := redoLine.FindAllStringSubmatch(log, -1)
+	if len(lines) < 2 || lines[len(lines)-2][2] != "starts" || lines[len(lines)-1][2] != "done" {
+		return 0, false
+	}
+	const stamp = "2006-01-02 15:04:05.000"
+	from, err1 := time.Parse(stamp, lines[len(lines)-2][1])
+	to, err2 := time.Parse(stamp, lines[len(lines)-1][1])
+	return to.Sub(from), err1 == nil && err2 == nil && !to.Before(from)
 }
 
 // Writes tells whether there is a scenario for Recover.

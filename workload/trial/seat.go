@@ -43,6 +43,9 @@ func (r *Runner) sit(ctx context.Context, sides ...Side) (seats []*seat, err err
 func (r *Runner) open(ctx context.Context, side Side) (*seat, error) {
 	cfg := side.Config.Copy()
 	cfg.RuntimeParams["application_name"] = appName + " observer"
+	if side.Server != nil {
+		cfg.RuntimeParams["jit"] = "off" // of fill's queries
+	}
 	s := &seat{server: side.Server}
 	var err error
 	if s.conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {

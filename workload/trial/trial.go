@@ -7,7 +7,6 @@ package trial
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -49,14 +48,13 @@ type Runner struct {
 	Log         *slog.Logger
 	Visited     func(v rundoc.TrialVisit, done, total int) // may be nil
 	Live        func(p engine.Progress)                    // may be nil
+
+	mean map[string]time.Duration // of a transaction, by scenario, as the warm-up showed it
 }
 
 // overhead of a visit beside warm-up and window: counters, thawing, the checkpoint that follows (measured: 60 to 400 ms on
 // a virtual disk, reads and writes).
 const overhead = 300 * time.Millisecond
-
-// VisitTime is how long one visit takes.
-func (r *Runner) VisitTime() time.Duration { return r.Warmup + r.Measure + overhead }
 
 // Compare makes Pairs pairs of visits for every scenario. The order of scenarios, and of A and B in a pair, follows from the
 // seed and stream. Where deadline, if not zero, leaves no time for another pair, it ends earlier without an error. With an
@@ -77,17 +75,11 @@ func (r *Runner) Compare(ctx context.Context, a, b Side, names []string, stream 
 		begun := time.Now()
 		for _, s := range rng.Perm(len(scenarios)) {
 			first := rng.IntN(2)
-			for _, side := range []int{first, 1 - first} {
-				v, err := r.visit(ctx, seats, side, scenarios[s])
-				if err != nil {
-					return visits, err
-				}
-				v.Pair, v.Order = pair, len(visits)
-				visits = append(visits, v)
-				if r.Visited != nil {
-					r.Visited(v, len(visits), 2*r.Pairs*len(scenarios))
-				}
+			two, err := r.pair(ctx, seats, [2]int{first, 1 - first}, scenarios[s])
+			if err != nil {
+				return visits, err
 			}
+			visits = r.add(visits, two, pair, r.Pairs*len(scenarios))
 		}
 		if !deadline.IsZero() && time.Now().Add(time.Since(begun)).After(deadline) {
 			break
@@ -96,7 +88,7 @@ func (r *Runner) Compare(ctx context.Context, a, b Side, names []string, stream 
 	return visits, nil
 }
 
-// Alone visits one side again and again, n times for each scenario, as if it were both: what differs is noise.
+// Alone makes n pairs of visits for each scenario, both to one side as if it were two: what differs is noise.
 func (r *Runner) Alone(ctx context.Context, a Side, n int) ([]rundoc.TrialVisit, error) {
 	seats, err := r.sit(ctx, a)
 	if err != nil {
@@ -109,18 +101,38 @@ func (r *Runner) Alone(ctx context.Context, a Side, n int) ([]rundoc.TrialVisit,
 	var visits []rundoc.TrialVisit
 	for i := range n {
 		for _, sc := range r.Scenarios {
-			v, err := r.visit(ctx, seats, 0, sc)
+			two, err := r.pair(ctx, seats, [2]int{}, sc)
 			if err != nil {
 				return visits, err
 			}
-			v.Pair, v.Side, v.Order = i/2+1, string("AB"[i%2]), len(visits)
-			visits = append(visits, v)
-			if r.Visited != nil {
-				r.Visited(v, len(visits), n*len(r.Scenarios))
-			}
+			halve(&two)
+			visits = r.add(visits, two, i+1, n*len(r.Scenarios))
 		}
 	}
 	return visits, nil
+}
+
+// halve shares the checkpoint out between two visits to one server, the first of which ended with it.
+func halve(two *[2]rundoc.TrialVisit) {
+	late := (two[0].CheckpointSeconds + two[1].CheckpointSeconds) / 2
+	for i := range two {
+		v := &two[i]
+		v.Side = string("AB"[i])
+		v.TPS *= (v.Seconds + v.CheckpointSeconds) / (v.Seconds + late)
+		v.CheckpointSeconds = late
+	}
+}
+
+// add numbers the two visits of a pair and says that they were made.
+func (r *Runner) add(visits []rundoc.TrialVisit, two [2]rundoc.TrialVisit, pair, pairs int) []rundoc.TrialVisit {
+	for _, v := range two {
+		v.Pair, v.Order = pair, len(visits)
+		visits = append(visits, v)
+		if r.Visited != nil {
+			r.Visited(v, len(visits), 2*pairs)
+		}
+	}
+	return visits
 }
 
 // named are the scenarios of those names, in the Runner's order; all for nil.
@@ -137,50 +149,6 @@ func (r *Runner) named(names []string) []scenario.Scenario {
 		}
 	}
 	return out
-}
-
-// warm brings each side to its working state once, the other one frozen, and ends it with a checkpoint.
-func (r *Runner) warm(ctx context.Context, seats []*seat, scenarios []scenario.Scenario) error {
-	for i := range seats {
-		focus(seats, i)
-		for _, sc := range scenarios {
-			if err := r.warmOne(ctx, seats[i], sc, r.FirstWarmup/time.Duration(2*len(scenarios))); err != nil {
-				return fmt.Errorf("warming up %s: %w", sc.Name, err)
-			}
-		}
-		if _, err := seats[i].settle(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// A side is warm when a stretch is not faster than the one before by more than a tenth. One whose data do not fit into its
-// memory goes on for up to so many stretches.
-const (
-	stillWarming = 1.1
-	mostWarming  = 20
-)
-
-func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, stretch time.Duration) error {
-	before := 0.0
-	for range mostWarming {
-		res, err := s.eng.Run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: stretch, Progress: r.Live})
-		switch {
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case res.Storm != "":
-			return fmt.Errorf("%w: %s", ErrStorm, res.Storm)
-		}
-		tps := float64(res.Transactions) / res.Elapsed.Seconds()
-		if before > 0 && tps < stillWarming*before {
-			return nil
-		}
-		before = tps
-	}
-	return nil
 }
 
 // weights are the shares of the engine's scripts in one scenario; the engine has those of all scenarios, one after another.

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"os"
@@ -120,11 +121,45 @@ func TestTrials(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
 	snap := snapshot(t)
 	good, bad := snap.side(t, nil), snap.side(t, map[string]string{"random_page_cost": "1000"})
+	t.Run("filled", func(t *testing.T) { filled(t, runner(t, snap, "read-only"), snap.side(t, nil)) })
 	t.Run("harm and its reverse", func(t *testing.T) { harmAndItsReverse(t, runner(t, snap, "read-only"), good, bad) })
 	t.Run("session", func(t *testing.T) { session(t, runner(t, snap, "read-only"), good) })
 	t.Run("cancel", func(t *testing.T) { cancelled(t, runner(t, snap, "read-only"), good, bad) })
 	t.Run("deadline", func(t *testing.T) { deadline(t, runner(t, snap, "read-only"), good, bad) })
 	t.Run("writes are charged", func(t *testing.T) { writesAreCharged(t, runner(t, snap, "write-heavy"), good) })
+}
+
+// filled: before the first visit every block of the tables is in shared_buffers, where they fit.
+func filled(t *testing.T, r *Runner, side Side) {
+	ctx := context.Background()
+	s, err := r.open(ctx, side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	reads := func() (hit, read int64) {
+		for _, table := range []string{"customers", "products", "orders", "order_lines", "payments"} {
+			var plan []struct {
+				Plan struct {
+					Hit  int64 `json:"Shared Hit Blocks"`
+					Read int64 `json:"Shared Read Blocks"`
+				}
+			}
+			var text []byte
+			err := s.conn.QueryRow(ctx, "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT count(*) FROM "+load.Schema+"."+table+" WHERE ctid IS NOT NULL").Scan(&text)
+			if err := errors.Join(err, json.Unmarshal(text, &plan)); err != nil {
+				t.Fatal(err)
+			}
+			hit, read = hit+plan[0].Plan.Hit, read+plan[0].Plan.Read
+		}
+		return hit, read
+	}
+	if err := s.fill(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if hit, read := reads(); hit < 1000 || read > 0 {
+		t.Errorf("%d blocks are in shared_buffers, %d are not", hit, read)
+	}
 }
 
 // harmAndItsReverse: random_page_cost = 1000 makes the server read whole tables where it used an index. As B it is far
@@ -193,7 +228,7 @@ func session(t *testing.T, r *Runner, srv Side) {
 	}
 }
 
-// cancelled: a cancelled comparison ends soon, keeps the visits that were finished, and leaves its servers stoppable.
+// cancelled: a cancelled comparison ends soon, keeps the pairs that were finished, and leaves its servers stoppable.
 func cancelled(t *testing.T, r *Runner, good, bad Side) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -204,7 +239,7 @@ func cancelled(t *testing.T, r *Runner, good, bad Side) {
 		}
 	}
 	visits, err := r.Compare(ctx, good, bad, nil, 1, time.Time{})
-	if !errors.Is(err, context.Canceled) || len(visits) != 3 {
+	if !errors.Is(err, context.Canceled) || len(visits) != 4 {
 		t.Errorf("%d visits, %v", len(visits), err)
 	}
 }
@@ -214,6 +249,38 @@ func deadline(t *testing.T, r *Runner, good, bad Side) {
 	visits, err := r.Compare(context.Background(), good, bad, nil, 1, time.Now())
 	if err != nil || len(visits) != 2 {
 		t.Errorf("%d visits, %v; want the two of one pair", len(visits), err)
+	}
+}
+
+// TestCut: the slices of a visit make up the visit, and none is too short for the transactions it has to hold.
+func TestCut(t *testing.T) {
+	for _, tc := range []struct {
+		measure, mean time.Duration
+		slices        int
+		length        time.Duration
+	}{
+		{time.Second, 0, 4, 250 * time.Millisecond},
+		{5 * time.Second, time.Millisecond, 8, 625 * time.Millisecond},
+		{20 * time.Second, 0, 20, time.Second},
+		{time.Second, 20 * time.Millisecond, 2, 500 * time.Millisecond},
+		{time.Second, 100 * time.Millisecond, 1, time.Second},
+		{100 * time.Millisecond, 0, 1, 100 * time.Millisecond},
+	} {
+		c := cutOf(tc.measure, 300*time.Millisecond, tc.mean)
+		if c.slices != tc.slices || c.length != tc.length {
+			t.Errorf("a visit of %s with transactions of %s: %d slices of %s, want %d of %s", tc.measure, tc.mean, c.slices, c.length, tc.slices, tc.length)
+		}
+	}
+}
+
+// TestHalve: two visits to one server, the first of which paid for the checkpoint of both.
+func TestHalve(t *testing.T) {
+	two := [2]rundoc.TrialVisit{{Seconds: 1, CheckpointSeconds: .2, TPS: 100}, {Seconds: 1, TPS: 120}}
+	halve(&two)
+	for i, v := range two {
+		if math.Abs(v.TPS-120/1.1) > 1e-9 || v.CheckpointSeconds != .1 || v.Side != string("AB"[i]) {
+			t.Errorf("visit %d: %+v", i, v)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package trial
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -12,51 +13,130 @@ import (
 	"pgfit/workload/scenario"
 )
 
-// visit puts load on one side while the other is frozen. It begins from a checkpoint and ends with one, whose time counts
-// into the visit: TPS is transactions over window plus checkpoint. So what a server writes during the window slows the
-// window, and what it leaves for later is charged to it at once, whichever side puts off more. The checkpoint also writes
-// what the warm-up made dirty; the window takes its part by time. Full-page writes are at their highest just after a
-// checkpoint, so a visit much shorter than the time between two checkpoints hides part of what rarer ones save.
-func (r *Runner) visit(ctx context.Context, seats []*seat, side int, sc scenario.Scenario) (rundoc.TrialVisit, error) {
-	v := rundoc.TrialVisit{Scenario: sc.Name, Side: string("AB"[side])}
-	focus(seats, side)
-	s := seats[side]
-	before, cpuBefore, err := s.counters(ctx)
-	if err != nil {
-		return v, fmt.Errorf("reading the server's counters: %w", err)
+// turn is one side's visit of a pair while it is being made, slice by slice.
+type turn struct {
+	seat    *seat
+	before  observe.Counters
+	cpu     time.Duration // used so far when the visit began, -1 where that is not known
+	warm    time.Duration // time of load that is not counted
+	elapsed time.Duration // of the measured slices
+	failed  int64
+	message string            // of the first failure
+	ops     []engine.OpResult // counts and sums over the slices
+	times   *hdrhistogram.Histogram
+}
+
+// pair makes one visit to each of two sides, the first of them first, in slices that take turns: while one side has load
+// the other is frozen. A visit begins from a checkpoint and ends with one, whose time counts into it: TPS is transactions
+// over window plus checkpoint. So what a server writes during the window slows the window, and what it leaves for later is
+// charged to it at once, whichever side puts off more. The checkpoint also writes what the warm-up made dirty; the window
+// takes its part by time. Full-page writes are at their highest just after a checkpoint, so a visit much shorter than the
+// time between two checkpoints hides part of what rarer ones save.
+func (r *Runner) pair(ctx context.Context, seats []*seat, sides [2]int, sc scenario.Scenario) (visits [2]rundoc.TrialVisit, err error) {
+	var turns [2]*turn
+	for i, side := range sides {
+		focus(seats, side)
+		if turns[i], err = begin(ctx, seats[side]); err != nil {
+			return visits, err
+		}
 	}
 	weights := r.weights(sc.Name)
-	res, err := s.eng.Run(ctx, engine.Load{Weights: weights, Pool: r.Pool, Warmup: r.Warmup, Duration: r.Measure, Progress: r.Live})
+	cut := cutOf(r.Measure, r.Warmup, r.mean[sc.Name])
+	for k := range cut.slices {
+		for i := range sides {
+			i ^= k & 1 // A B, B A, A B: neither side is always the later one
+			focus(seats, sides[i])
+			if err := r.slice(ctx, turns[i], sc.Name, weights, cut, k); err != nil {
+				return visits, err
+			}
+		}
+	}
+	for i, side := range sides {
+		focus(seats, side)
+		if visits[i], err = turns[i].end(ctx, weights); err != nil {
+			return visits, fmt.Errorf("%s: %w", sc.Name, err)
+		}
+		visits[i].Scenario, visits[i].Side = sc.Name, string("AB"[side])
+	}
+	return visits, nil
+}
+
+func begin(ctx context.Context, s *seat) (*turn, error) {
+	before, cpu, err := s.counters(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the server's counters: %w", err)
+	}
+	return &turn{seat: s, before: before, cpu: cpu, times: hdrhistogram.New(engine.HistMin, engine.HistMax, engine.HistDigits)}, nil
+}
+
+// slice puts load on a side once and adds up what it did.
+func (r *Runner) slice(ctx context.Context, t *turn, name string, weights []int, c cut, k int) error {
+	warm := c.between
+	if k == 0 {
+		warm = c.first
+	}
+	res, err := t.seat.eng.Run(ctx, engine.Load{Weights: weights, Pool: r.Pool, Warmup: warm, Duration: c.length, Progress: r.Live})
 	switch {
 	case err != nil:
-		return v, err
+		return err
 	case ctx.Err() != nil: // half a visit is no replication
-		return v, ctx.Err()
+		return ctx.Err()
 	case res.Storm != "":
-		return v, fmt.Errorf("%s: %w: %s", sc.Name, ErrStorm, res.Storm)
+		return fmt.Errorf("%s: %w: %s", name, ErrStorm, res.Storm)
 	}
-	after, _, err := s.counters(ctx)
+	t.add(res, warm)
+	return nil
+}
+
+func (t *turn) add(res *engine.Result, warm time.Duration) {
+	t.warm, t.elapsed, t.failed = t.warm+warm, t.elapsed+res.Elapsed, t.failed+res.Failed
+	if t.message == "" && len(res.Errors) > 0 {
+		t.message = res.Errors[0].Message
+	}
+	if t.ops == nil {
+		t.ops = make([]engine.OpResult, len(res.Ops))
+	}
+	for i, op := range res.Ops {
+		sum := &t.ops[i]
+		sum.Count, sum.SumService, sum.SumWait = sum.Count+op.Count, sum.SumService+op.SumService, sum.SumWait+op.SumWait
+		if op.Service != nil {
+			t.times.Merge(op.Service)
+		}
+	}
+}
+
+// mostFailed is the share of transactions that may fail in a visit: a visit of errors has no throughput to compare.
+const mostFailed = 0.1
+
+// end closes a visit: counters, then the checkpoint, whose processor time is the visit's too.
+func (t *turn) end(ctx context.Context, weights []int) (v rundoc.TrialVisit, err error) {
+	after, _, err := t.seat.counters(ctx)
 	if err != nil {
 		return v, fmt.Errorf("reading the server's counters: %w", err)
 	}
-	late, err := s.settle(ctx)
+	late, err := t.seat.settle(ctx)
 	if err != nil {
 		return v, err
 	}
-	v.Seconds, v.Transactions, v.Failed, v.CPUSeconds = res.Elapsed.Seconds(), res.Transactions, res.Failed, -1
-	part := v.Seconds / (v.Seconds + r.Warmup.Seconds())
+	v = rundoc.TrialVisit{Seconds: t.elapsed.Seconds(), Failed: t.failed, CPUSeconds: -1, P99: float64(t.times.ValueAtQuantile(99)) / 1e6}
+	for _, op := range t.ops {
+		v.Transactions += op.Count
+	}
+	if float64(t.failed) > mostFailed*float64(t.failed+v.Transactions) { // the engine looks at stretches longer than a slice
+		return v, fmt.Errorf("%w: %s", ErrStorm, t.message)
+	}
+	part := v.Seconds / (v.Seconds + t.warm.Seconds())
 	v.CheckpointSeconds = late.Seconds() * part
-	v.TPS = charged(v) * mixed(res.Ops, weights)
-	delta := observe.Delta(before, after)
+	v.TPS = charged(v) * mixed(t.ops, weights)
+	delta := observe.Delta(t.before, after)
 	v.Checkpoints = max(0, delta.CheckpointsTimed) + max(0, delta.CheckpointsReq)
 	v.Autovacuums = max(0, delta.Autovacuums)
 	v.WALBytes = int64(float64(max(0, delta.WALBytes)) * part)
-	if s.server != nil && cpuBefore >= 0 {
-		if used, ok := s.server.CPU(); ok { // the checkpoint's own included
-			v.CPUSeconds = (used - cpuBefore).Seconds() * part
+	if t.seat.server != nil && t.cpu >= 0 {
+		if used, ok := t.seat.server.CPU(); ok {
+			v.CPUSeconds = (used - t.cpu).Seconds() * part
 		}
 	}
-	v.P99 = p99(res)
 	return v, nil
 }
 
@@ -85,15 +165,4 @@ func mixed(ops []engine.OpResult, weights []int) float64 {
 		return 1
 	}
 	return seconds / count / (nominal / all)
-}
-
-// p99 is over all operations of a visit, in seconds.
-func p99(res *engine.Result) float64 {
-	all := hdrhistogram.New(engine.HistMin, engine.HistMax, engine.HistDigits)
-	for _, op := range res.Ops {
-		if op.Service != nil {
-			all.Merge(op.Service)
-		}
-	}
-	return float64(all.ValueAtQuantile(99)) / 1e6
 }

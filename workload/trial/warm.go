@@ -1,0 +1,112 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pgfit/workload/engine"
+	"pgfit/workload/load"
+	"pgfit/workload/scenario"
+)
+
+// warm brings each side to its working state once, the other one frozen: caches filled, then load until it gets no faster,
+// then a checkpoint.
+func (r *Runner) warm(ctx context.Context, seats []*seat, scenarios []scenario.Scenario) error {
+	r.mean = map[string]time.Duration{}
+	for i, s := range seats {
+		focus(seats, i)
+		if err := s.fill(ctx); err != nil {
+			return err
+		}
+		for _, sc := range scenarios {
+			if err := r.warmOne(ctx, s, sc, r.FirstWarmup/time.Duration(2*len(scenarios))); err != nil {
+				return fmt.Errorf("warming up %s: %w", sc.Name, err)
+			}
+		}
+		if _, err := s.settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBlocks reads the first blocks of a table one by one, each by the address of its first row. Unlike a scan of the whole
+// table, which keeps to a ring of 256 kB so as not to disturb the others, that goes through shared_buffers as an index does.
+const readBlocks = `SELECT count(*) FROM generate_series(0::bigint, $1::bigint - 1) AS block,
+	LATERAL (SELECT FROM %s WHERE ctid = ('(' || block || ',1)')::tid LIMIT 1) AS hit`
+
+// fill reads a scratch server's tables into its shared_buffers, the small ones first, until those are full: under load
+// alone the larger of two takes minutes to fill, and would be measured half empty. Within a limit of memory the page cache
+// is filled up as well, since it begins empty there; elsewhere copying has filled it. Indexes are much smaller and hotter,
+// and left to the load. A server of the user's is left alone.
+func (s *seat) fill(ctx context.Context) error {
+	if s.server == nil {
+		return nil
+	}
+	var room, size int64
+	err := s.conn.QueryRow(ctx, `SELECT setting::bigint * current_setting('block_size')::bigint, current_setting('block_size')::bigint
+		FROM pg_settings WHERE name = 'shared_buffers'`).Scan(&room, &size)
+	if err != nil {
+		return fmt.Errorf("reading shared_buffers: %w", err)
+	}
+	room = max(room, s.server.Shape().Memory)
+	rows, err := s.conn.Query(ctx, `SELECT format('%I.%I', nspname, relname), pg_relation_size(c.oid)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = $1 AND relkind = 'r' ORDER BY 2, 1`, load.Schema)
+	if err != nil {
+		return err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		Name  string
+		Bytes int64
+	}])
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if _, err := s.conn.Exec(ctx, fmt.Sprintf(readBlocks, t.Name), min(t.Bytes, room)/size); err != nil {
+			return fmt.Errorf("filling the caches with %s: %w", t.Name, err)
+		}
+		if room -= t.Bytes; room <= 0 {
+			break
+		}
+	}
+	return nil
+}
+
+// A side is warm when a stretch is not faster than the one before by more than a tenth. One whose data do not fit into its
+// memory goes on for up to so many stretches.
+const (
+	stillWarming = 1.1
+	mostWarming  = 20
+)
+
+func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, stretch time.Duration) error {
+	before := 0.0
+	for range mostWarming {
+		res, err := s.eng.Run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: stretch, Progress: r.Live})
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case res.Storm != "":
+			return fmt.Errorf("%w: %s", ErrStorm, res.Storm)
+		}
+		tps := float64(res.Transactions) / res.Elapsed.Seconds()
+		if before > 0 && tps < stillWarming*before {
+			r.took(sc.Name, res)
+			return nil
+		}
+		before = tps
+	}
+	return nil
+}
+
+// took notes how long a transaction of a scenario takes on the slower side; where none was finished, longer than was waited.
+func (r *Runner) took(name string, res *engine.Result) {
+	mean := time.Duration(r.Pool) * res.Elapsed / time.Duration(max(1, res.Transactions))
+	r.mean[name] = max(r.mean[name], mean)
+}
