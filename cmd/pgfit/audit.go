@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pgfit/advisor/audit"
+	"pgfit/probe"
 	"pgfit/probe/guc"
 	"pgfit/probe/pghba"
 	"pgfit/probe/roles"
@@ -100,6 +101,9 @@ func (o *auditOptions) validate() error {
 			return err
 		}
 	}
+	if _, err := o.host.options(); err != nil {
+		return err
+	}
 	return oneOf("format", o.format, report.AuditFormats...)
 }
 
@@ -108,7 +112,7 @@ func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	in := audit.Input{Names: o.names, Processes: o.processes, Memory: int64(o.host.ram)}
+	in := audit.Input{Names: o.names, Processes: o.processes, Memory: int64(o.host.ram), CPUs: o.host.cpus, Disk: probe.Class(o.host.disk)}
 	if url != "" {
 		if err := o.live(ctx, a, url, &in); err != nil {
 			return err
@@ -125,7 +129,7 @@ func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	in.Major, in.Conf, in.App, in.Compose = major, s.Conf, s.App, s.Compose
+	in.Major, in.Conf, in.App, in.Compose, in.Certificate = major, s.Conf, s.App, s.Compose, s.Certificate
 	if s.HBA != nil {
 		in.HBA = s.HBA
 	}
@@ -234,6 +238,12 @@ func (o *auditOptions) live(ctx context.Context, a *app, url string, in *audit.I
 	if in.Memory == 0 {
 		in.Memory, _ = facts.Host.Memory.Budget.Get()
 	}
+	if in.CPUs == 0 {
+		in.CPUs, _ = facts.Host.CPU.Effective.Get()
+	}
+	if s := facts.Storage; in.Disk == "" && len(s) > 0 {
+		in.Disk = s[0].Class
+	}
 	conn, err := srv.connect(ctx)
 	if err != nil {
 		return err
@@ -279,13 +289,15 @@ func (o *auditOptions) learnNames(in *audit.Input, database string) error {
 
 // liveHBA reads the server's own file, which takes a superuser or pg_read_server_files; nil where it may not be read.
 func liveHBA(ctx context.Context, conn *pgx.Conn, major int) *pghba.Rules {
-	read := func(name string) ([]byte, error) {
-		var text string
-		err := conn.QueryRow(ctx, "SELECT pg_read_file($1)", name).Scan(&text)
-		return []byte(text), err
+	read := func(name string) (data []byte, err error) {
+		err = conn.QueryRow(ctx, "SELECT pg_read_binary_file($1, 0, size, true) FROM pg_stat_file($1, true)", name).Scan(&data)
+		if err == nil && data == nil {
+			err = fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+		}
+		return data, err
 	}
 	list := func(dir string) ([]string, error) {
-		rows, err := conn.Query(ctx, "SELECT pg_ls_dir($1)", dir)
+		rows, err := conn.Query(ctx, "SELECT name FROM pg_ls_dir($1) name WHERE NOT (pg_stat_file($1 || '/' || name)).isdir", dir)
 		if err != nil {
 			return nil, err
 		}

@@ -41,7 +41,8 @@ type App struct {
 	Unset               []Problem
 	Later               []Problem // variables that .env sets below the line that uses them
 	Twice               []Problem
-	Readable            []Place // files with a secret that everybody may read
+	Weak                []Problem // passwords of .env that everybody tries first
+	Readable            []Place   // files with a secret that everybody may read
 }
 
 // appReader reads an App.
@@ -277,9 +278,14 @@ func (r *appReader) passwords() {
 	}
 	secret := false
 	for _, v := range r.vars {
-		name := strings.ToUpper(v.Name)
-		secret = secret || v.End > v.Start && (strings.Contains(name, "PASSWORD") || strings.HasSuffix(name, "_PW")) && !strings.Contains(name, "_FILE") &&
-			!strings.HasPrefix(strings.Trim(string(r.data[v.Start:v.End]), `"'`), "/")
+		name, text := strings.ToUpper(v.Name), strings.Trim(string(r.data[v.Start:v.End]), `"'`)
+		if text == "" || strings.HasPrefix(text, "/") || strings.Contains(name, "_FILE") || !strings.Contains(name, "PASSWORD") && !strings.HasSuffix(name, "_PW") {
+			continue
+		}
+		secret = true
+		if target.WeakPassword(text, "") {
+			r.app.Weak = append(r.app.Weak, Problem{Place{r.app.EnvFile, v.Line}, v.Name})
+		}
 	}
 	if secret || len(r.app.URLs) > 0 && r.app.URLs[0].Literal && r.app.URLs[0].File == r.app.EnvFile {
 		r.readable(r.app.EnvFile)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"pgfit/probe/pgconf"
 	"pgfit/probe/pghba"
@@ -48,10 +49,11 @@ func (f Files) Empty() bool {
 
 // Stack is what the files say. What was not named is nil.
 type Stack struct {
-	Conf    *pgconf.Tree
-	HBA     *pghba.Rules
-	App     *App
-	Compose []Compose
+	Conf        *pgconf.Tree
+	HBA         *pghba.Rules
+	App         *App
+	Compose     []Compose
+	Certificate *Certificate // nil also where its file does not lie on this machine
 }
 
 // Read reads the files. major is the server's, 0 for that of the compose file's image or else 16; it returns the one used.
@@ -63,7 +65,11 @@ func Read(f Files, major int, lookup func(string) (string, bool)) (*Stack, int, 
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading the compose file: %w", err)
 		}
-		s.Compose = append(s.Compose, ParseCompose(name, data))
+		c := ParseCompose(name, data)
+		for i := range c.Services {
+			c.Services[i].readEnvFiles()
+		}
+		s.Compose = append(s.Compose, c)
 	}
 	if major == 0 {
 		major = s.imageMajor()
@@ -74,6 +80,7 @@ func Read(f Files, major int, lookup func(string) (string, bool)) (*Stack, int, 
 		if s.Conf, err = pgconf.Load(f.Conf, "", read, list); err != nil {
 			return nil, 0, err
 		}
+		s.Certificate = readCertificate(s.Conf, time.Now())
 	}
 	if f.HBA != "" {
 		if s.HBA, err = pghba.Load(f.HBA, major, pghba.ReadFile(read), pghba.ReadDir(list)); err != nil {
@@ -86,6 +93,14 @@ func Read(f Files, major int, lookup func(string) (string, bool)) (*Stack, int, 
 		}
 	}
 	return s, major, nil
+}
+
+// beside is a path that counts from the directory of a file.
+func beside(file, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(file), path)
 }
 
 // defaultMajor is that of the house guide's images.
