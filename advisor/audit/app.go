@@ -206,7 +206,7 @@ func (r *runner) service(s stack.Service) {
 	if m := s.Major(); m < 18 && !strings.Contains(initdb.Text, "--data-checksums") && !strings.Contains(initdb.Text, "-k") {
 		r.find("compose.checksums", in(s.Place), "service "+s.Name+" makes a cluster without data checksums")
 	}
-	if s.Major() == 0 && !strings.Contains(s.Image.Text, "@") {
+	if s.Major() == 0 && s.Image.Text != "" && !strings.Contains(s.Image.Text, "@") {
 		r.find("compose.image", in(s.Image.Place), fmt.Sprintf("the image %s names no major version", s.Image.Text))
 	}
 	r.mounts(s)

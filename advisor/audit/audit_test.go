@@ -157,6 +157,8 @@ var faults = []fault{
 	{env, "POSTGRES_APP_RO_PW=/run/secrets/postgres_app_ro_pw", "POSTGRES_APP_RO_PW=postgres", "app.default-password"},
 	{env, "postgresql://appuser", "postgresql+asyncpg://appuser", "app.driver-parameter"},
 	{env, "${POSTGRES_APP_USER_PW}@", "${NOT_THERE}@", "app.unset"},
+	{config, "${APP_DB_RO_USER:-backupuser}", "${RO_USER}", "app.unset"},
+	{config, "database:", "databases:", "app.syntax"},
 	{config, "  password_file_path: \"${DATABASE_PASSWORD_FILE_PATH:-/run/secrets/postgres_app_user_pw}\"\n  password_env_var: \"${DATABASE_PASSWORD_ENV_VAR:-POSTGRES_APP_USER_PW}\"\n",
 		"", "app.no-password"},
 	{env, "postgresql://appuser:", "mysql://appuser:", "app.url"},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -43,7 +42,7 @@ type auditOptions struct {
 func (a *app) auditCommand() *cobra.Command {
 	o := &auditOptions{}
 	cmd := &cobra.Command{
-		Use: "audit [TARGET] [DIR | COMPOSE-FILE]", Short: "hold configuration and roles against an environment", Args: cobra.MaximumNArgs(2),
+		Use: "audit [TARGET] [DIR | FILE]", Short: "hold configuration and roles against an environment", Args: cobra.MaximumNArgs(2),
 		Long: `audit looks at postgresql.conf, pg_hba.conf, config.yaml, .env and a compose file, and at the settings and roles of a live
 server when TARGET names one, and says what does not suit development, testing or production: where, why, by whose word,
 and the fix. It needs no file and no server in particular; what is not given is named as not looked at. Nothing is changed:
@@ -152,20 +151,23 @@ func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
 	return nil
 }
 
-// arguments tells a directory and a compose file from a server.
+// arguments tells a directory and the files of a stack from a server.
 func (o *auditOptions) arguments(a *app, args []string) (url string, err error) {
 	dir := ""
 	for _, arg := range args {
 		info, statErr := os.Stat(arg)
 		switch {
+		case statErr == nil && info.IsDir() && dir != "":
+			return "", usagef("two directories: name one, and single files with --conf, --hba, --config and --env-file")
 		case statErr == nil && info.IsDir():
 			dir = arg
-		case statErr == nil && stack.IsCompose(filepath.Base(arg)):
-			o.files.Compose = append(o.files.Compose, arg)
+		case statErr == nil && o.files.Add(arg):
+		case statErr == nil && info.Mode().IsRegular():
+			return "", usagef("%s: say what it is with --conf, --hba, --config or --env-file; a compose file is called compose.yaml or docker-compose.yml", arg)
+		case errors.Is(statErr, fs.ErrNotExist) && !strings.ContainsAny(arg, ":="):
+			return "", usagef("%s: no such directory or file, and no URL of a server", arg)
 		case url != "":
 			return "", usagef("two servers: name one, and a directory or compose file that exists")
-		case errors.Is(statErr, fs.ErrNotExist) && strings.Contains(arg, "/") && !strings.ContainsAny(arg, ":="):
-			return "", usagef("%s: no such directory or compose file", arg)
 		default:
 			url = arg
 		}

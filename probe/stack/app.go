@@ -1,9 +1,11 @@
 package stack
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"pgfit/probe/appconf"
@@ -79,6 +81,8 @@ func readApp(config, env string, outer func(string) (string, bool)) (*App, error
 		}
 		if r.doc, err = appconf.Parse(data); err != nil {
 			r.problem(config, err)
+		} else if !slices.ContainsFunc(r.doc.Scalars(), func(s appconf.Scalar) bool { return strings.HasPrefix(s.Path, section) }) {
+			r.problem(config, errors.New("it has no section database"))
 		}
 	}
 	r.names()
@@ -158,7 +162,7 @@ func (r *appReader) value(key string) (Value, bool) {
 	v := Value{Place: Place{r.app.ConfigFile, s.Line}}
 	var err error
 	v.Text, err = appconf.Expand(s.Text, func(name string) (string, bool) {
-		text, ok := r.lookup(name)
+		text, ok := r.asked(name, s)
 		if ok && text != "" && v.From == "" {
 			v.From = name
 			if line := r.env.Line(name); line > 0 {
@@ -172,6 +176,15 @@ func (r *appReader) value(key string) (Value, bool) {
 		return v, false
 	}
 	return v, true
+}
+
+// asked looks a variable of config.yaml up; one without a default that is set nowhere is noted.
+func (r *appReader) asked(name string, s appconf.Scalar) (string, bool) {
+	text, ok := r.lookup(name)
+	if !ok && strings.Contains(s.Text, "${"+name+"}") {
+		r.app.Unset = append(r.app.Unset, Problem{Place{r.app.ConfigFile, s.Line}, "the variable " + name + " is not set"})
+	}
+	return text, ok
 }
 
 // names reads what is no secret.
@@ -227,7 +240,7 @@ func (r *appReader) urls(outer func(string) (string, bool)) {
 	bare, _ := appconf.Expand(s.Text, none)
 	text := bare
 	if !u.Fallback {
-		if text, _ = appconf.Expand(s.Text, r.lookup); text == "" {
+		if text, _ = appconf.Expand(s.Text, func(name string) (string, bool) { return r.asked(name, s) }); text == "" {
 			return
 		}
 	} else if name, whole := appconf.Variable(s.Text); !whole && name == "" && !strings.Contains(s.Text, "DATABASE_URL") {

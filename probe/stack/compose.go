@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -91,11 +92,21 @@ func ParseCompose(file string, data []byte) Compose {
 	}
 	for i := 0; i+1 < len(services.Content); i += 2 {
 		name, body := services.Content[i], follow(services.Content[i+1])
-		if s := readService(file, name, body); imageName.MatchString(path.Base(repository(s.Image.Text))) {
+		if s := readService(file, name, body); s.isPostgres() {
 			c.Services = append(c.Services, s)
 		}
 	}
 	return c
+}
+
+// isPostgres goes by the image; where one is built here, by where its data lie, or by its port. An application gets
+// POSTGRES_PASSWORD as well.
+func (s Service) isPostgres() bool {
+	if s.Image.Text != "" {
+		return imageName.MatchString(path.Base(repository(s.Image.Text)))
+	}
+	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return strings.HasPrefix(m.Target, "/var/lib/postgresql") }) ||
+		slices.ContainsFunc(s.Ports, func(p Port) bool { return p.Target == "5432" })
 }
 
 func decodeYAML(data []byte, root *yaml.Node) (err error) {
@@ -175,7 +186,8 @@ func readService(file string, name, body *yaml.Node) Service {
 		s.Image = Value{Place: Place{file, image.Line}, Text: plainText(image)}
 	}
 	if h := child(body, "healthcheck"); h != nil {
-		s.HealthCheck = plainText(child(h, "disable")) != "true" && child(h, "test") != nil
+		test := items(child(h, "test"))
+		s.HealthCheck = plainText(child(h, "disable")) != "true" && len(test) > 0 && test[0].Value != "NONE"
 	}
 	if m := child(body, "network_mode"); m != nil {
 		s.Network = Value{Place: Place{file, m.Line}, Text: plainText(m)}

@@ -47,6 +47,25 @@ func (f Files) Empty() bool {
 	return f.Conf == "" && f.HBA == "" && f.Config == "" && f.Env == "" && len(f.Compose) == 0
 }
 
+// Add takes a file by its name, if the name says what it is and nothing of that kind is named yet.
+func (f *Files) Add(path string) bool {
+	to := f.kind(kindOf(filepath.Base(path)))
+	switch {
+	case IsCompose(filepath.Base(path)):
+		f.Compose = append(f.Compose, path)
+	case to == nil || *to != "":
+		return false
+	default:
+		*to = path
+	}
+	return true
+}
+
+// kind is where the file of a kind is named, nil for another kind and for compose files, of which there may be several.
+func (f *Files) kind(name string) *string {
+	return map[string]*string{"conf": &f.Conf, "hba": &f.HBA, "config": &f.Config, "env": &f.Env}[name]
+}
+
 // Stack is what the files say. What was not named is nil.
 type Stack struct {
 	Conf        *pgconf.Tree
@@ -143,9 +162,9 @@ func Find(dir, environment string) (f Files, passed []string, err error) {
 	if err != nil {
 		return f, nil, fmt.Errorf("looking for configuration files: %w", err)
 	}
-	for kind, to := range map[string]*string{"conf": &f.Conf, "hba": &f.HBA, "config": &f.Config, "env": &f.Env} {
+	for _, kind := range []string{"conf", "hba", "config", "env"} {
 		var rest []string
-		*to, rest = choose(kinds[kind], environment)
+		*f.kind(kind), rest = choose(kinds[kind], environment)
 		passed = append(passed, rest...)
 	}
 	if one, rest := choose(kinds["compose"], environment); one != "" {

@@ -134,6 +134,8 @@ services:
     environment: {<<: *env, POSTGRES_PASSWORD: from-above}
     env_file: [vars.env, {path: gone.env, required: false}]
     deploy: {resources: {limits: {memory: 512M}}}
+  built: {build: ., ports: ["5432"], healthcheck: {test: [NONE]}}
+  web: {build: ., ports: ["80"], environment: {POSTGRES_PASSWORD: x}}
 `
 	if err := os.WriteFile(filepath.Join(dir, "vars.env"), []byte("# c\nPOSTGRES_DB=app\nPOSTGRES_USER=other\nAPP_PW=postgres\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -143,10 +145,13 @@ services:
 		t.Fatal(err)
 	}
 	s, major, err := Read(Files{Compose: []string{file}}, 0, func(string) (string, bool) { return "", false })
-	if err != nil || major != 16 || len(s.Compose[0].Services) != 2 {
+	if err != nil || major != 16 || len(s.Compose[0].Services) != 3 {
 		t.Fatalf("major %d, %+v, %v", major, s, err)
 	}
 	listed, merged := s.Compose[0].Services[0], s.Compose[0].Services[1]
+	if built := s.Compose[0].Services[2]; built.Name != "built" || built.HealthCheck {
+		t.Errorf("%+v", built)
+	}
 	var ports []string
 	for _, p := range listed.Ports {
 		ports = append(ports, fmt.Sprintf("%s>%s %v", p.Text, p.Target, p.Open))
