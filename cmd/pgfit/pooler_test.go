@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pgfit/probe/pooler"
+	"pgfit/report"
 	"pgfit/workload/rundoc"
 )
 
@@ -152,6 +153,10 @@ func throughShared(t *testing.T, h *handmade, url string, bench []string, consol
 	doc, err := rundoc.Read(strings.NewReader(stdout))
 	if code != exitDone || err != nil || !strings.Contains(stdout, want) || doc.Plan.Protocol != "extended" {
 		t.Fatalf("through a shared pool with --admin-url: exit %d, %v, want %q\n%s", code, err, want, stderr)
+	}
+	var page strings.Builder
+	if err := report.Bench(&page, doc, true); err != nil || !strings.Contains(page.String(), want) {
+		t.Errorf("the report does not say what was measured: %v\n%s", err, page.String())
 	}
 	for _, v := range doc.Visits {
 		if v.Transactions == 0 || len(v.Errors) > 0 {
