@@ -142,6 +142,11 @@ func (p *page) head(doc *rundoc.Document) {
 	if doc.Partial != "" {
 		p.line("This run is partial: %s.", doc.Partial)
 	}
+	for _, w := range doc.Warnings {
+		if w.Code == "pooler" { // it belongs to what was measured
+			p.para("%s.", sentence(w.Text))
+		}
+	}
 }
 
 // machine is the server and what it runs on, in one line.

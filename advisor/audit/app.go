@@ -29,6 +29,9 @@ func (r *runner) app() {
 	for _, p := range a.Readable {
 		r.find("app.readable", in(p), "every user may read it")
 	}
+	for _, p := range a.Weak {
+		r.find("app.default-password", in(p.Place), p.Text+" is a well-known password")
+	}
 	if e := a.Environment; e.Text != "" && e.Text != r.in.Environment {
 		r.find("app.environment", in(e.Place), "the environment is "+e.Text)
 	}
@@ -64,8 +67,11 @@ func (r *runner) threeNames() {
 
 // url looks at one URL.
 func (r *runner) url(u stack.URL) {
-	r.look("app.url", "app.fallback-password")
+	r.look("app.url", "app.fallback-password", "app.scheme")
 	where := in(u.Place)
+	if u.Scheme == "postgres" && r.in.App.ConfigFile != "" {
+		r.find("app.scheme", where, u.Name+" begins with postgres://")
+	}
 	switch {
 	case u.Error != "":
 		r.find("app.url", where, u.Name+": "+u.Error)
@@ -76,7 +82,7 @@ func (r *runner) url(u stack.URL) {
 		}
 		return
 	}
-	r.look("app.sqlite", "app.literal-password", "app.default-password", "app.password-is-path", "app.sslmode", "app.sslmode-verify", "app.driver-parameter",
+	r.look("app.sqlite", "app.literal-password", "app.default-password", "app.password-is-path", "app.sslmode", "app.sslmode-verify", "app.tls-files", "app.driver-parameter",
 		"app.mismatch", "app.no-password")
 	if u.SQLite {
 		r.find("app.sqlite", where, u.Name+" names SQLite")
@@ -108,6 +114,12 @@ func (r *runner) urlPassword(u stack.URL, where at) {
 func (r *runner) urlTLS(u stack.URL, where at) {
 	if u.SSLModeForAsyncpg {
 		r.find("app.driver-parameter", where, "the URL names asyncpg and sslmode")
+	}
+	switch verify := strings.HasPrefix(u.SSLMode, "verify-"); {
+	case verify && !u.RootCert:
+		r.find("app.tls-files", where, fmt.Sprintf("%s has sslmode=%s and no sslrootcert", u.Name, u.SSLMode))
+	case u.Cert != u.Key:
+		r.find("app.tls-files", where, u.Name+" has only one of sslcert and sslkey")
 	}
 	if u.Host == "" || strings.HasPrefix(u.Host, "/") || onlyHere(u.Host) {
 		return
@@ -177,11 +189,14 @@ func (r *runner) compose() {
 
 func (r *runner) service(s stack.Service) {
 	r.look("compose.port", "compose.literal-password", "compose.default-password", "compose.no-password", "compose.trust", "compose.healthcheck",
-		"compose.checksums", "compose.image", "compose.unread", "compose.volume")
+		"compose.checksums", "compose.image", "compose.unread", "compose.volume", "compose.network")
 	for _, p := range s.Ports {
 		if p.Open {
 			r.find("compose.port", in(p.Place), fmt.Sprintf("service %s publishes %s on every address", s.Name, p.Text))
 		}
+	}
+	if s.Network.Text == "host" {
+		r.find("compose.network", in(s.Network.Place), "service "+s.Name+" shares the network of the host")
 	}
 	r.serviceSecrets(s)
 	if !s.HealthCheck {
@@ -191,7 +206,7 @@ func (r *runner) service(s stack.Service) {
 	if m := s.Major(); m < 18 && !strings.Contains(initdb.Text, "--data-checksums") && !strings.Contains(initdb.Text, "-k") {
 		r.find("compose.checksums", in(s.Place), "service "+s.Name+" makes a cluster without data checksums")
 	}
-	if s.Major() == 0 {
+	if s.Major() == 0 && s.Image.Text != "" && !strings.Contains(s.Image.Text, "@") {
 		r.find("compose.image", in(s.Image.Place), fmt.Sprintf("the image %s names no major version", s.Image.Text))
 	}
 	r.mounts(s)
@@ -218,7 +233,7 @@ func (r *runner) serviceSecrets(s stack.Service) {
 	}
 	_, plain := s.Env["POSTGRES_PASSWORD"]
 	_, file := s.Env["POSTGRES_PASSWORD_FILE"]
-	if !plain && !file && trust.Text != "trust" {
+	if !plain && !file && !s.EnvUnread && trust.Text != "trust" {
 		r.find("compose.no-password", in(s.Place), "service "+s.Name+" has neither POSTGRES_PASSWORD nor POSTGRES_PASSWORD_FILE")
 	}
 }
@@ -233,7 +248,7 @@ func (r *runner) mounts(s stack.Service) {
 		}
 	}
 	for _, m := range s.Mounts {
-		kept = kept || strings.HasPrefix(m.Target, "/var/lib/postgresql") && !strings.Contains(m.Target, "backup")
+		kept = kept || holdsData(m.Target, s.Env["PGDATA"].Text)
 		for suffix, option := range map[string]string{"/postgresql.conf": "config_file=", "/pg_hba.conf": "hba_file="} {
 			if strings.HasSuffix(m.Target, suffix) && !strings.HasPrefix(m.Target, "/var/lib/postgresql") && !strings.Contains(s.Command, option+m.Target) && hba != m.Target {
 				r.find("compose.unread", in(m.Place), fmt.Sprintf("service %s mounts %s and is not started with -c %s%s", s.Name, m.Target, option, m.Target))
@@ -243,4 +258,15 @@ func (r *runner) mounts(s stack.Service) {
 	if !kept {
 		r.find("compose.volume", in(s.Place), "service "+s.Name+" keeps its data in the container")
 	}
+}
+
+// dataDirs are where images keep their data, unless PGDATA says otherwise.
+var dataDirs = []string{"/var/lib/postgresql", "/bitnami/postgresql", "/home/postgres/pgdata"}
+
+// holdsData tells whether a mount is of the data directory, or of one above or below it.
+func holdsData(target, pgdata string) bool {
+	if pgdata != "" {
+		return target == pgdata || strings.HasPrefix(pgdata, strings.TrimSuffix(target, "/")+"/")
+	}
+	return !strings.Contains(target, "backup") && slices.ContainsFunc(dataDirs, func(dir string) bool { return strings.HasPrefix(target, dir) })
 }

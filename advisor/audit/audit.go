@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"pgfit/probe"
 	"pgfit/probe/guc"
 	"pgfit/probe/pgconf"
 	"pgfit/probe/pghba"
@@ -29,8 +30,11 @@ type Input struct {
 	Compose     []stack.Compose
 	Roles       *roles.Facts
 	Names       Names
-	Memory      int64 // of the database host in bytes, 0 when not known
-	Processes   int   // of the application, each with a pool of its own
+	Certificate *stack.Certificate
+	Memory      int64       // of the database host in bytes, 0 when not known
+	CPUs        float64     // the same
+	Disk        probe.Class // under the data directory, "" when not known
+	Processes   int         // of the application, each with a pool of its own
 }
 
 // Names are the roles of the three-role pattern and the databases to look at; empty where not known.

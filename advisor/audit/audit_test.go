@@ -1,14 +1,22 @@
 package audit
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"flag"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"pgfit/probe"
 	"pgfit/probe/stack"
 	"pgfit/profiles"
 )
@@ -31,7 +39,7 @@ func readStack(t *testing.T, dir, environment string) Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Run(Input{Environment: environment, Major: major, Conf: s.Conf, HBA: s.HBA, App: s.App, Compose: s.Compose, Processes: 1})
+	got, err := Run(Input{Environment: environment, Major: major, Conf: s.Conf, HBA: s.HBA, App: s.App, Compose: s.Compose, Certificate: s.Certificate, Processes: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +128,10 @@ var faults = []fault{
 	{conf, "port = 5432", "port = 5432\nwork_mem = 4 QB", "conf.syntax"},
 	{conf, "port = 5432", "port = 70000", "conf.value"},
 	{conf, "port = 5432", "port = 5433\nport = 5432", "conf.twice"},
+	{conf, "listen_addresses = '*'", "listen_addresses = 'localhost'", "conf.listen"},
+	{conf, "listen_addresses = '*'", "# listen_addresses = '*'", "conf.listen"},
+	{conf, "port = 5432", "port = 5433", "conf.port"},
+	{conf, "port = 5432", "port = 5432\nmax_worker_processes = 2\nmax_parallel_workers_per_gather = 4", "conf.parallel-workers"},
 	{hba, "127.0.0.1/32            scram-sha-256\nhost    all             all             ::1", "127.0.0.1/32            trust\nhost    all             all             ::1", "hba.trust"},
 	{hba, "::1/128                 scram-sha-256", "::1/128                 password", "hba.password"},
 	{hba, "172.18.0.0/16           scram-sha-256", "172.18.0.0/16           md5", "hba.md5"},
@@ -139,8 +151,14 @@ var faults = []fault{
 	{env, "${POSTGRES_APP_USER_PW}@", "hunter22@", "app.literal-password"},
 	{env, "${POSTGRES_APP_USER_PW}@", "devpass@", "app.default-password"},
 	{env, "?sslmode=require", "?sslmode=disable", "app.sslmode"},
+	{env, "?sslmode=require", "?sslmode=verify-full", "app.tls-files"},
+	{env, "?sslmode=require", "?sslmode=verify-ca&sslrootcert=ca.crt&sslcert=client.crt", "app.tls-files"},
+	{env, "postgresql://appuser", "postgres://appuser", "app.scheme"},
+	{env, "POSTGRES_APP_RO_PW=/run/secrets/postgres_app_ro_pw", "POSTGRES_APP_RO_PW=postgres", "app.default-password"},
 	{env, "postgresql://appuser", "postgresql+asyncpg://appuser", "app.driver-parameter"},
 	{env, "${POSTGRES_APP_USER_PW}@", "${NOT_THERE}@", "app.unset"},
+	{config, "${APP_DB_RO_USER:-backupuser}", "${RO_USER}", "app.unset"},
+	{config, "database:", "databases:", "app.syntax"},
 	{config, "  password_file_path: \"${DATABASE_PASSWORD_FILE_PATH:-/run/secrets/postgres_app_user_pw}\"\n  password_env_var: \"${DATABASE_PASSWORD_ENV_VAR:-POSTGRES_APP_USER_PW}\"\n",
 		"", "app.no-password"},
 	{env, "postgresql://appuser:", "mysql://appuser:", "app.url"},
@@ -149,6 +167,10 @@ var faults = []fault{
 	{env, "5432/appdb", "5432/otherdb", "app.mismatch"},
 	{env, "APP_DB=appdb", "APP_DB=first\nAPP_DB=appdb", "app.twice"},
 	{compose, "127.0.0.1:5432:5432", "5432:5432", "compose.port"},
+	{compose, "127.0.0.1:5432:5432", "127.0.0.1:5432:5433", "conf.port"},
+	{compose, "    networks:\n      - backend", "    network_mode: host", "compose.network"},
+	{compose, "    container_name: api-forge-postgres", "    mem_limit: 512m", "conf.shared-buffers"},
+	{compose, "    container_name: api-forge-postgres", "    deploy: {resources: {limits: {memory: 0.5gb}}}", "conf.memory"},
 	{compose, "--data-checksums", "", "compose.checksums"},
 	{compose, "postgres:16-alpine", "postgres:latest", "compose.image"},
 	{compose, "APP_DB: ${APP_DB:-appdb}", "POSTGRES_PASSWORD: s3cr3t-of-ours", "compose.literal-password"},
@@ -206,6 +228,7 @@ func TestFaults(t *testing.T) {
 var along = map[string][]string{
 	"hba.any-address": {"hba.shadowed"}, "hba.error": nil, "app.default-password": {"app.literal-password"}, "compose.default-password": {"compose.literal-password"},
 	"app.unset": {"app.no-password"}, "app.password-is-path": {"app.twice"}, "app.syntax": {"app.environment", "app.no-password"}, "compose.image": {"compose.checksums"}, "hba.nossl-reject": {"hba.plain"},
+	"conf.shared-buffers": {"conf.memory", "conf.cache-size"}, "conf.memory": {"conf.shared-buffers", "conf.cache-size"},
 	"conf.max-wal-size": {"conf.min-wal-size"}, "hba.plain": {"hba.shadowed"},
 }
 
@@ -259,8 +282,8 @@ func TestNothingIsDead(t *testing.T) {
 	}
 }
 
-// liveOnly need a server, the machine's memory or a file's mode: see the other tests.
-var liveOnly = []string{"conf.data-checksums", "conf.statements-extension", "conf.shared-buffers", "conf.memory", "app.readable"}
+// liveOnly need a server, the machine, or a file's mode or age: see the other tests.
+var liveOnly = []string{"conf.data-checksums", "conf.statements-extension", "conf.page-cost-ssd", "conf.page-cost-hdd", "conf.ssl-expiry", "conf.ssl-key-mode", "app.readable"}
 
 func TestReadable(t *testing.T) {
 	dir := broken(t, fault{env, "${POSTGRES_APP_USER_PW}@", "hunter22@", ""})
@@ -314,11 +337,11 @@ func TestLeft(t *testing.T) {
 			t.Errorf("%s is neither judged nor left with a reason", l.Area)
 		}
 	}
-	if want := "listen_addresses log_directory log_filename port shared_buffers ssl_cert_file ssl_key_file work_mem"; strings.Join(names, " ") != want {
+	if want := "log_directory log_filename shared_buffers ssl_cert_file ssl_key_file work_mem"; strings.Join(names, " ") != want {
 		t.Errorf("left: %v, want %s", names, want)
 	}
 	dir := broken(t, fault{conf, "port = 5432", "port = 5432\ncluster_name = 'x'", ""})
-	if l := readStack(t, dir, "production").Left; len(l) != 9 || l[0].Area != "cluster_name" {
+	if l := readStack(t, dir, "production").Left; len(l) != 7 || l[0].Area != "cluster_name" {
 		t.Errorf("left: %v, want cluster_name too", l)
 	}
 }
@@ -357,6 +380,109 @@ func TestNames(t *testing.T) {
 		}
 		if tc.want == "" && text != "" || !strings.Contains(text, tc.want) {
 			t.Errorf("%d, %s: %q, want %q", tc.major, tc.line, text, tc.want)
+		}
+	}
+}
+
+// What is judged against the disk and the CPUs is judged only where they are known.
+func TestMachine(t *testing.T) {
+	for _, tc := range []struct {
+		lines string
+		disk  probe.Class
+		cpus  float64
+		want  string
+	}{
+		{"", "", 0, ""}, {"", probe.SSD, 2, "conf.page-cost-ssd"}, {"random_page_cost = 1.1", probe.NVMe, 2, ""}, {"random_page_cost = 1.1", probe.HDD, 2, "conf.page-cost-hdd"},
+		{"", probe.HDD, 1, ""}, {"max_parallel_workers_per_gather = 4", probe.Network, 5, ""}, {"max_parallel_workers_per_gather = 4", probe.Network, 4, "conf.parallel-workers"},
+		{"max_parallel_workers_per_gather = 1", "", 1, ""}, {"max_parallel_workers = 1", "", 0, "conf.parallel-workers"},
+	} {
+		got := auditConf(t, tc.lines, "production", func(in *Input) { in.Disk, in.CPUs = tc.disk, tc.cpus })
+		var ids []string
+		for _, f := range got.Findings {
+			if strings.Contains(f.Check, "page-cost") || f.Check == "conf.parallel-workers" {
+				ids = append(ids, f.Check)
+			}
+		}
+		if strings.Join(ids, " ") != tc.want {
+			t.Errorf("%q on %g CPUs, %s: %v, want %q", tc.lines, tc.cpus, tc.disk, ids, tc.want)
+		}
+	}
+}
+
+// auditConf audits a postgresql.conf of some lines.
+func auditConf(t *testing.T, lines, environment string, with func(*Input)) Result {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "postgresql.conf")
+	if err := os.WriteFile(path, []byte(lines+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, major, err := stack.Read(stack.Files{Conf: path}, 16, unset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := Input{Environment: environment, Major: major, Conf: s.Conf, Certificate: s.Certificate}
+	with(&in)
+	got, err := Run(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// The certificate and its key are judged where their files lie here, and not otherwise.
+func TestCertificate(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		valid time.Duration
+		mode  os.FileMode
+		ssl   string
+		want  string
+	}{
+		{"good", 400 * 24 * time.Hour, 0o600, "on", ""}, {"the group may read", 400 * 24 * time.Hour, 0o640, "on", ""}, {"expired", -time.Minute, 0o600, "on", "conf.ssl-expiry"},
+		{"soon", 5 * 24 * time.Hour, 0o600, "yes", "conf.ssl-expiry"}, {"all may read", 400 * 24 * time.Hour, 0o644, "on", "conf.ssl-key-mode"}, {"off", -time.Minute, 0o644, "off", ""},
+		{"not here", 0, 0, "on", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cert, key := filepath.Join(t.TempDir(), "c.crt"), filepath.Join(t.TempDir(), "c.key")
+			if tc.mode != 0 {
+				certificate(t, cert, key, tc.valid)
+				if err := os.Chmod(key, tc.mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := auditConf(t, fmt.Sprintf("ssl = %s\nssl_cert_file = '%s'\nssl_key_file = '%s'", tc.ssl, cert, key), "production", func(*Input) {})
+			var ids []string
+			for _, f := range got.Findings {
+				if f.Check == "conf.ssl-expiry" || f.Check == "conf.ssl-key-mode" {
+					ids = append(ids, f.Check)
+				}
+			}
+			if strings.Join(ids, " ") != tc.want {
+				t.Errorf("%v, want %q", ids, tc.want)
+			}
+		})
+	}
+}
+
+// certificate writes one that signed itself, and its key.
+func certificate(t *testing.T, cert, key string, valid time.Duration) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(valid)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalECPrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -55,6 +55,9 @@ func (r *runner) conf(checks []profiles.AuditCheck) {
 	r.memory()
 	r.wal()
 	r.checksums()
+	r.machine()
+	r.reachable()
+	r.certificate()
 }
 
 // says is "ssl is off, want on", and tells when nothing sets it.
@@ -233,7 +236,7 @@ func (r *runner) memory() {
 		r.find("conf.cache-size", r.set.where("effective_cache_size"),
 			fmt.Sprintf("effective_cache_size is %s, less than shared_buffers, %s", guc.FormatBytes(cache), guc.FormatBytes(shared)))
 	}
-	ram := r.in.Memory
+	ram := r.ram()
 	if ram == 0 {
 		return
 	}
@@ -254,7 +257,9 @@ func (r *runner) memory() {
 // compared are settings that are judged together with others.
 var compared = map[string][]string{
 	"conf.min-wal-size": {"min_wal_size"}, "conf.cache-size": {"effective_cache_size"}, "conf.shared-buffers": {"shared_buffers"}, "conf.memory": {"work_mem"},
-	"pool.fits": {"max_connections"}, "conf.ssl-ciphers": {"ssl_ciphers"}, "conf.data-checksums": {"data_checksums"},
+	"conf.listen": {"listen_addresses"}, "conf.port": {"port"}, "conf.ssl-expiry": {"ssl_cert_file"}, "conf.ssl-key-mode": {"ssl_key_file"},
+	"conf.parallel-workers": {"max_parallel_workers_per_gather", "max_parallel_workers", "max_worker_processes"},
+	"pool.fits":             {"max_connections"}, "conf.ssl-ciphers": {"ssl_ciphers"}, "conf.data-checksums": {"data_checksums"},
 }
 
 // NoCheck is the reason of a setting that no check of the profile looks at.

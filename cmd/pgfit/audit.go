@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pgfit/advisor/audit"
+	"pgfit/probe"
 	"pgfit/probe/guc"
 	"pgfit/probe/pghba"
 	"pgfit/probe/roles"
@@ -42,7 +42,7 @@ type auditOptions struct {
 func (a *app) auditCommand() *cobra.Command {
 	o := &auditOptions{}
 	cmd := &cobra.Command{
-		Use: "audit [TARGET] [DIR | COMPOSE-FILE]", Short: "hold configuration and roles against an environment", Args: cobra.MaximumNArgs(2),
+		Use: "audit [TARGET] [DIR | FILE]", Short: "hold configuration and roles against an environment", Args: cobra.MaximumNArgs(2),
 		Long: `audit looks at postgresql.conf, pg_hba.conf, config.yaml, .env and a compose file, and at the settings and roles of a live
 server when TARGET names one, and says what does not suit development, testing or production: where, why, by whose word,
 and the fix. It needs no file and no server in particular; what is not given is named as not looked at. Nothing is changed:
@@ -100,6 +100,9 @@ func (o *auditOptions) validate() error {
 			return err
 		}
 	}
+	if _, err := o.host.options(); err != nil {
+		return err
+	}
 	return oneOf("format", o.format, report.AuditFormats...)
 }
 
@@ -108,7 +111,7 @@ func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	in := audit.Input{Names: o.names, Processes: o.processes, Memory: int64(o.host.ram)}
+	in := audit.Input{Names: o.names, Processes: o.processes, Memory: int64(o.host.ram), CPUs: o.host.cpus, Disk: probe.Class(o.host.disk)}
 	if url != "" {
 		if err := o.live(ctx, a, url, &in); err != nil {
 			return err
@@ -125,7 +128,7 @@ func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	in.Major, in.Conf, in.App, in.Compose = major, s.Conf, s.App, s.Compose
+	in.Major, in.Conf, in.App, in.Compose, in.Certificate = major, s.Conf, s.App, s.Compose, s.Certificate
 	if s.HBA != nil {
 		in.HBA = s.HBA
 	}
@@ -148,20 +151,23 @@ func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
 	return nil
 }
 
-// arguments tells a directory and a compose file from a server.
+// arguments tells a directory and the files of a stack from a server.
 func (o *auditOptions) arguments(a *app, args []string) (url string, err error) {
 	dir := ""
 	for _, arg := range args {
 		info, statErr := os.Stat(arg)
 		switch {
+		case statErr == nil && info.IsDir() && dir != "":
+			return "", usagef("two directories: name one, and single files with --conf, --hba, --config and --env-file")
 		case statErr == nil && info.IsDir():
 			dir = arg
-		case statErr == nil && stack.IsCompose(filepath.Base(arg)):
-			o.files.Compose = append(o.files.Compose, arg)
+		case statErr == nil && o.files.Add(arg):
+		case statErr == nil && info.Mode().IsRegular():
+			return "", usagef("%s: say what it is with --conf, --hba, --config or --env-file; a compose file is called compose.yaml or docker-compose.yml", arg)
+		case errors.Is(statErr, fs.ErrNotExist) && !strings.ContainsAny(arg, ":="):
+			return "", usagef("%s: no such directory or file, and no URL of a server", arg)
 		case url != "":
 			return "", usagef("two servers: name one, and a directory or compose file that exists")
-		case errors.Is(statErr, fs.ErrNotExist) && strings.Contains(arg, "/") && !strings.ContainsAny(arg, ":="):
-			return "", usagef("%s: no such directory or compose file", arg)
 		default:
 			url = arg
 		}
@@ -234,6 +240,12 @@ func (o *auditOptions) live(ctx context.Context, a *app, url string, in *audit.I
 	if in.Memory == 0 {
 		in.Memory, _ = facts.Host.Memory.Budget.Get()
 	}
+	if in.CPUs == 0 {
+		in.CPUs, _ = facts.Host.CPU.Effective.Get()
+	}
+	if s := facts.Storage; in.Disk == "" && len(s) > 0 {
+		in.Disk = s[0].Class
+	}
 	conn, err := srv.connect(ctx)
 	if err != nil {
 		return err
@@ -279,13 +291,15 @@ func (o *auditOptions) learnNames(in *audit.Input, database string) error {
 
 // liveHBA reads the server's own file, which takes a superuser or pg_read_server_files; nil where it may not be read.
 func liveHBA(ctx context.Context, conn *pgx.Conn, major int) *pghba.Rules {
-	read := func(name string) ([]byte, error) {
-		var text string
-		err := conn.QueryRow(ctx, "SELECT pg_read_file($1)", name).Scan(&text)
-		return []byte(text), err
+	read := func(name string) (data []byte, err error) {
+		err = conn.QueryRow(ctx, "SELECT pg_read_binary_file($1, 0, size, true) FROM pg_stat_file($1, true)", name).Scan(&data)
+		if err == nil && data == nil {
+			err = fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+		}
+		return data, err
 	}
 	list := func(dir string) ([]string, error) {
-		rows, err := conn.Query(ctx, "SELECT pg_ls_dir($1)", dir)
+		rows, err := conn.Query(ctx, "SELECT name FROM pg_ls_dir($1) name WHERE NOT (pg_stat_file($1 || '/' || name)).isdir", dir)
 		if err != nil {
 			return nil, err
 		}

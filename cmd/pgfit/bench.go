@@ -145,7 +145,7 @@ func (o *benchOptions) run(ctx context.Context, a *app, args []string) (err erro
 	if err := a.consent(srv, job.Doc, o.load.yes); err != nil {
 		return err
 	}
-	end, err := o.load.setup.setUp(ctx, srv, len(job.Datasets) > 0)
+	end, err := o.load.setup.setUp(ctx, srv, job)
 	if err != nil {
 		return err
 	}

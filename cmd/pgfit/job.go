@@ -55,7 +55,7 @@ func planJob(job *measure.Job, srv *server, f *loadFlags, start time.Time, reser
 	doc := job.Doc
 	doc.Target, doc.Scratch = srv.target.Redacted, srv.target.Scratch
 	job.Config = srv.config
-	if job.Free, err = srv.throughPooler(doc, free(doc.Facts), len(job.Datasets) > 0); err != nil {
+	if job.Free, err = srv.throughPooler(job, f.setup.adminURL != ""); err != nil {
 		return err
 	}
 	var size int64

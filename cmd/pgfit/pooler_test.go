@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pgfit/probe/pooler"
+	"pgfit/report"
+	"pgfit/workload/rundoc"
 )
 
 // bouncer starts PgBouncer before a server and returns the URL through it. admin is who may ask its console.
@@ -74,6 +77,7 @@ func bouncer(t *testing.T, h *handmade, mode, admin string) string {
 func TestPgBouncer(t *testing.T) {
 	quietEnvironment(t)
 	h := startHandmade(t)
+	h.exec("CREATE ROLE other LOGIN")
 	for _, tc := range []struct {
 		mode, admin string
 		shared      bool
@@ -95,9 +99,10 @@ func TestPgBouncer(t *testing.T) {
 			}
 			bench := []string{"bench", url, "--yes", "--budget", "15s", "--rounds", "1", "--measure", "500ms", "--pool-sizes", "1,3", "--data-size", "16MB", "--scenario", "read-only", "--format", "json"}
 			if tc.shared {
-				if code, _, stderr = pgfit(bench...); code != exitUsage || !strings.Contains(stderr, "a pooler that shares server connections") {
+				if code, _, stderr = pgfit(bench...); code != exitUsage || !strings.Contains(stderr, "hint: to measure through it, its queue included: --admin-url") {
 					t.Errorf("load through a shared pool: exit %d\n%s", code, stderr)
 				}
+				throughShared(t, h, strings.Replace(url, "user=postgres", "user=other", 1), bench, tc.admin == "other")
 				own := filepath.Join(t.TempDir(), "own.sql")
 				if err := os.WriteFile(own, []byte("SELECT count(*) FROM precious WHERE id < 100;\n"), 0o600); err != nil {
 					t.Fatal(err)
@@ -124,7 +129,44 @@ func TestPgBouncer(t *testing.T) {
 	if p, err := pooler.Detect(t.Context(), cfg); p != nil || err != nil {
 		t.Errorf("Detect without a pooler = %+v, %v", p, err)
 	}
+	for role, want := range map[string]string{"postgres": "another server", "nobody": "as nobody"} {
+		if _, err := (&server{}).past(t.Context(), cfg, role, "12345"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("past the pooler as %s to another server: %v, want %q", role, err, want)
+		}
+	}
 	if got := h.leftovers(); !strings.HasPrefix(got, "0 schemas") {
 		t.Errorf("left behind: %s", got)
+	}
+}
+
+// throughShared: with an administrator's own connection to the server a built-in scenario is measured through the pool that
+// shares connections, also with more callers than it has, and it is said what that means. The role may make no schema.
+func throughShared(t *testing.T, h *handmade, url string, bench []string, console bool) {
+	t.Helper()
+	bench = slices.Clone(bench)
+	bench[1], bench[10] = url, "1,8"
+	want := "its queue is in the figures; its limits are not known"
+	if console {
+		want = "transaction mode: its queue is in the figures; its pool bounds what the server sees at 6 connections"
+	}
+	code, stdout, stderr := pgfit(append(bench, "--admin-url", h.url())...)
+	doc, err := rundoc.Read(strings.NewReader(stdout))
+	if code != exitDone || err != nil || !strings.Contains(stdout, want) || doc.Plan.Protocol != "extended" {
+		t.Fatalf("through a shared pool with --admin-url: exit %d, %v, want %q\n%s", code, err, want, stderr)
+	}
+	var page strings.Builder
+	if err := report.Bench(&page, doc, true); err != nil || !strings.Contains(page.String(), want) {
+		t.Errorf("the report does not say what was measured: %v\n%s", err, page.String())
+	}
+	for _, v := range doc.Visits {
+		if v.Transactions == 0 || len(v.Errors) > 0 {
+			t.Errorf("%d connections: %d transactions, errors %v", v.PoolSize, v.Transactions, v.Errors)
+		}
+	}
+	if code, _, stderr := pgfit(append(bench, "--admin-url", url)...); code != exitUsage || !strings.Contains(stderr, "--admin-url goes through a pooler") {
+		t.Errorf("--admin-url through the same pooler: exit %d\n%s", code, stderr)
+	}
+	if code, _, stderr := pgfit("bench", url, "--yes", "--budget", "15s", "-b", "select-only", "-s", "1", "--admin-url", h.url()); code != exitUsage || !strings.Contains(stderr, "search_path") {
+		t.Errorf("pgbench's own script through a shared pool: exit %d\n%s", code, stderr)
 	}
 }

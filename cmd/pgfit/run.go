@@ -141,7 +141,7 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 	if err := a.consent(srv, job.Doc, o.load.yes); err != nil {
 		return err
 	}
-	undo, err := o.load.setup.setUp(ctx, srv, true)
+	undo, err := o.load.setup.setUp(ctx, srv, job)
 	if err != nil {
 		return err
 	}

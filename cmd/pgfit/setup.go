@@ -10,6 +10,7 @@ import (
 
 	"pgfit/probe/target"
 	"pgfit/workload/load"
+	"pgfit/workload/measure"
 )
 
 // setupFlags are for load on a server that pgfit did not start.
@@ -19,7 +20,7 @@ type setupFlags struct {
 }
 
 func (f *setupFlags) addFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&f.adminURL, "admin-url", "", "a role that makes pgfit's schema where the application's may not; nothing else is done with it")
+	fs.StringVar(&f.adminURL, "admin-url", "", "a role that makes pgfit's schema where the application's may not, or the way past a pooler that shares connections; nothing else is done with it")
 	fs.BoolVar(&f.production, "i-know-this-is-production", false, "put load on a server although environment_mode is production")
 }
 
@@ -48,9 +49,9 @@ func (f *setupFlags) mayLoad(srv *server) error {
 
 // setUp sees to it that the load's role has a schema, or says which single GRANT is missing. end removes what the
 // administrator made and the run did not come to. Scripts on the user's own tables need no schema.
-func (f *setupFlags) setUp(ctx context.Context, srv *server, schema bool) (end func() error, err error) {
+func (f *setupFlags) setUp(ctx context.Context, srv *server, job *measure.Job) (end func() error, err error) {
 	nothing := func() error { return nil }
-	if srv.scratch != nil || !schema {
+	if srv.scratch != nil || len(job.Datasets) == 0 {
 		return nothing, nil
 	}
 	conn, err := srv.connect(ctx)
@@ -62,6 +63,12 @@ func (f *setupFlags) setUp(ctx context.Context, srv *server, schema bool) (end f
 		return nothing, err
 	}
 	admin, err := f.admin()
+	if err == nil && admin != nil {
+		admin.Database = rights.Database
+		if srv.pooler != nil && srv.pooler.Shared {
+			job.Direct, err = srv.past(ctx, admin, rights.Role, job.Doc.Facts.Server.SystemIdentifier)
+		}
+	}
 	switch {
 	case err != nil:
 		return nothing, err
@@ -72,7 +79,6 @@ func (f *setupFlags) setUp(ctx context.Context, srv *server, schema bool) (end f
 	case admin == nil:
 		return nothing, missingGrant(srv, rights)
 	}
-	admin.Database = rights.Database
 	if err := load.Prepare(ctx, admin, rights.Role); err != nil {
 		return nothing, fmt.Errorf("setting up with --admin-url: %w", err)
 	}

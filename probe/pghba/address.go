@@ -61,7 +61,7 @@ func (r *Rule) parseAddress(fields []Field) (next int) {
 		return 0
 	}
 	if len(fields[3].Tokens) > 1 {
-		r.Error = "multiple values specified in host address"
+		r.Error = "multiple values specified for host address"
 		return 0
 	}
 	t := fields[3].Tokens[0]

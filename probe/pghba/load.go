@@ -79,11 +79,11 @@ func (l *loader) tokenize(name string, data []byte, depth int) []record {
 		if len(rec.fields) == 0 && rec.err == "" {
 			continue
 		}
-		if more, isInclude := l.include(&rec, depth); isInclude && rec.err == "" {
-			out = append(out, more...)
-			continue
+		more, isInclude := l.include(&rec, depth)
+		out = append(out, more...)
+		if !isInclude || rec.err != "" {
+			out = append(out, rec)
 		}
-		out = append(out, rec)
 	}
 	return out
 }
@@ -128,6 +128,7 @@ func (l *loader) expand(rec *record, name string, depth int) []Token {
 
 // follow reads another file. A relative name counts from the directory of the file that names it.
 func (l *loader) follow(rec *record, name string, depth int, mayMiss bool) []record {
+	asked := name
 	if !path.IsAbs(name) {
 		name = path.Join(path.Dir(rec.file), name)
 	}
@@ -138,6 +139,9 @@ func (l *loader) follow(rec *record, name string, depth int, mayMiss bool) []rec
 	data, err := l.read(name)
 	switch {
 	case mayMiss && errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil && l.major < withRegexp: // which has @files alone
+		rec.err = fmt.Sprintf("could not open secondary authentication file %q as %q", "@"+asked, name)
 		return nil
 	case err != nil:
 		rec.err = fmt.Sprintf("could not open file %q", name)
@@ -163,7 +167,12 @@ func (l *loader) include(rec *record, depth int) (more []record, isInclude bool)
 	return nil, false
 }
 
+// includeDir reads every file of a directory; those that cannot be opened are one error together, behind the rules of the rest.
 func (l *loader) includeDir(rec *record, dir string, depth int) []record {
+	if strings.Trim(dir, " \t\r\n") == "" {
+		rec.err = "empty configuration directory name"
+		return nil
+	}
 	if !path.IsAbs(dir) {
 		dir = path.Join(path.Dir(rec.file), dir)
 	}
@@ -177,8 +186,13 @@ func (l *loader) includeDir(rec *record, dir string, depth int) []record {
 	})
 	slices.Sort(names)
 	var all []record
+	var errs []string
 	for _, n := range names {
 		all = append(all, l.follow(rec, path.Join(dir, n), depth, false)...)
+		if rec.err != "" {
+			errs, rec.err = append(errs, rec.err), ""
+		}
 	}
+	rec.err = strings.Join(errs, "\n")
 	return all
 }

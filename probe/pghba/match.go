@@ -131,8 +131,6 @@ func (r *Rule) name(t Token, name string) answer {
 	return is(re.MatchString(name))
 }
 
-func (r *Rule) isRegexp(t Token) bool { return r.major >= withRegexp && strings.HasPrefix(t.Text, "/") }
-
 // kind is a bit for each way in.
 type kind uint8
 

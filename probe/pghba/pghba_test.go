@@ -78,7 +78,7 @@ func TestParse(t *testing.T) {
 		{"short address", "host all all 10/8 md5", "1: host all all 0.0.0.10/8 md5"},
 		{"octal and hex", "host all all 010.0x10.1/16 md5", "1: host all all 8.16.0.1/16 md5"},
 		{"ipv6", "host all all fe80::%1/64 reject", "1: host all all fe80::/64 reject"},
-		{"names", "host all all .example.com,x md5", "1: multiple values specified in host address"},
+		{"names", "host all all .example.com,x md5", "1: multiple values specified for host address"},
 		{"name", "host all all .example.com md5", "1: host all all .example.com md5"},
 		{"name with mask", "host all all db.example/8 md5", `1: specifying both host name and CIDR mask is invalid: "db.example/8"`},
 		{"bad mask", "host all all 10.0.0.0/33 md5", `1: invalid CIDR mask in address "10.0.0.0/33"`},

@@ -46,12 +46,22 @@ func (r *Rule) parseWho(f []Field) int {
 		r.Error = `invalid connection type "` + f[0].Tokens[0].Text + `"`
 	case len(f) < 2:
 		r.Error = "end-of-line before database specification"
+	default:
+		r.parseNames(f)
+	}
+	return 3
+}
+
+// parseNames goes in the server's order: what is wrong with a database comes before a role that is not there.
+func (r *Rule) parseNames(f []Field) {
+	switch r.regexps(f[1].Tokens); {
+	case r.Error != "":
 	case len(f) < 3:
 		r.Error = "end-of-line before role specification"
 	default:
 		r.Type, r.Databases, r.Users = f[0].Tokens[0].Text, f[1].Tokens, f[2].Tokens
+		r.regexps(r.Users)
 	}
-	return 3
 }
 
 func (r *Rule) parseMethod(f []Field, at int) {
@@ -108,6 +118,8 @@ func (r *Rule) option(text string) {
 		r.Error = `authentication option "` + name + `" is only valid for authentication methods ` + strings.Join(only, ", ")
 	case (name == "clientcert" || name == "clientname") && r.Type != HostSSL:
 		r.Error = name + ` can only be configured for "hostssl" rows`
+	case name == "clientcert" && r.Method == "cert" && value == "verify-ca" && r.major >= 14:
+		r.Error = `clientcert can only be set to "verify-full" when using "cert" authentication`
 	case name == "clientcert" && !r.clientCert(value):
 		r.Error = `invalid value for clientcert: "` + value + `"`
 	case name == "clientname" && value != "CN" && value != "DN":
@@ -119,20 +131,20 @@ func (r *Rule) option(text string) {
 	}
 }
 
-// clientCert: 13 still had numbers; with cert only verify-full is left.
+// clientCert: 13 still had numbers, and with cert it took anything but none.
 func (r *Rule) clientCert(value string) bool {
 	switch value {
-	case "verify-full":
+	case "verify-full", "verify-ca":
 		return true
-	case "verify-ca":
-		return r.Method != "cert"
-	case "1", "0", "no-verify":
+	case "1":
+		return r.major < 14
+	case "0", "no-verify":
 		return r.major < 14 && r.Method != "cert"
 	}
 	return false
 }
 
-// required checks what a method cannot do without. The reasons are shortened.
+// required checks what a method cannot do without. The reasons are shortened. Without ldapserver OpenLDAP asks the DNS.
 func (r *Rule) required() string {
 	has := func(name string) bool { v, ok := r.Option(name); return ok && v != "" }
 	switch r.Method {
@@ -142,12 +154,13 @@ func (r *Rule) required() string {
 		switch {
 		case has("ldapurl"):
 			return ""
-		case !has("ldapserver"):
-			return `authentication method "ldap" requires argument "ldapserver" to be set`
 		case simple && search:
 			return "cannot use ldapprefix or ldapsuffix together with the options of a search"
 		case !simple && !has("ldapbasedn"):
 			return `authentication method "ldap" requires argument "ldapbasedn", "ldapprefix", or "ldapsuffix" to be set`
+		}
+		if has("ldapsearchattribute") && has("ldapsearchfilter") {
+			return "cannot use ldapsearchattribute together with ldapsearchfilter"
 		}
 	case "radius":
 		for _, name := range []string{"radiusservers", "radiussecrets"} {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Pooler is what is in between. Without Console the limits are not known.
@@ -61,12 +62,9 @@ func Detect(ctx context.Context, cfg *pgx.ConnConfig) (*Pooler, error) {
 		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	var first uint32
-	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&first); err != nil {
+	pid, behind, err := Backend(ctx, conn.PgConn())
+	if err != nil || !behind {
 		return nil, err
-	}
-	if first == conn.PgConn().PID() {
-		return nil, nil
 	}
 	p := &Pooler{}
 	p.console(ctx, cfg)
@@ -74,21 +72,34 @@ func Detect(ctx context.Context, cfg *pgx.ConnConfig) (*Pooler, error) {
 		p.Shared = p.Mode != "session"
 		return p, nil
 	}
-	return p, p.shares(ctx, cfg, first)
+	p.Shared, err = Shares(ctx, &cfg.Config, pid)
+	return p, err
 }
 
-// shares opens a second session: where it gets the server connection that the first one still believes to have, sessions
-// share.
-func (p *Pooler) shares(ctx context.Context, cfg *pgx.ConnConfig, first uint32) error {
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+// Backend is the server process that serves a session just now. Behind a pooler it is another one than the session was told
+// when it connected: a pooler gives a process id of its own making.
+func Backend(ctx context.Context, conn *pgconn.PgConn) (pid uint32, behind bool, err error) {
+	results, err := conn.Exec(ctx, "SELECT pg_catalog.pg_backend_pid()").ReadAll()
 	if err != nil {
-		return err
+		return 0, false, err
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 1 {
+		return 0, false, errors.New("pg_backend_pid() gave no single value")
+	}
+	n, err := strconv.ParseUint(string(results[0].Rows[0][0]), 10, 32)
+	return uint32(n), err == nil && uint32(n) != conn.PID(), err
+}
+
+// Shares opens a second session while the first one is open: where it gets the server process that serves the first one,
+// sessions share.
+func Shares(ctx context.Context, cfg *pgconn.Config, first uint32) (bool, error) {
+	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return false, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	var second uint32
-	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&second)
-	p.Shared = first == second
-	return err
+	second, _, err := Backend(ctx, conn)
+	return err == nil && first == second, err
 }
 
 // console asks the special database pgbouncer. Whoever is neither admin nor stats user is turned away, and that is no

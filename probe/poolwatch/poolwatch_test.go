@@ -34,7 +34,7 @@ func TestLook(t *testing.T) {
 	if got, err := w.Look(ctx); err != nil || got.Connections != 0 || got.MaxConnections != 20 || got.Opened != 0 {
 		t.Fatalf("before: %+v, %v", got, err)
 	}
-	app()
+	spare := app()
 	holder, failed, waiter, idle := app(), app(), app(), app()
 	exec(holder, "BEGIN")
 	exec(holder, "LOCK TABLE t")
@@ -48,6 +48,12 @@ func TestLook(t *testing.T) {
 	}
 	if got.UsedShare < 0.3 || got.OldestConnection <= 0 || got.OldestTransaction <= 0 || len(got.Findings) != 0 {
 		t.Errorf("shares and ages: %+v", got)
+	}
+	exec(spare, "BEGIN")
+	exec(idle, "BEGIN") // the fifth of five: who comes next waits for pool_timeout
+	got = until(t, w, func(s Sample) bool { return s.CheckedOut == 5 })
+	if len(got.Findings) != 1 || got.Findings[0].Code != "pool-exhausted" || !strings.Contains(got.Findings[0].Text, "QueuePool limit of size 3 overflow 2 reached") {
+		t.Errorf("all in use: %+v", got.Findings)
 	}
 	idle.Close(ctx)
 	exec(holder, "COMMIT")

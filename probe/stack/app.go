@@ -1,9 +1,11 @@
 package stack
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"pgfit/probe/appconf"
@@ -41,7 +43,8 @@ type App struct {
 	Unset               []Problem
 	Later               []Problem // variables that .env sets below the line that uses them
 	Twice               []Problem
-	Readable            []Place // files with a secret that everybody may read
+	Weak                []Problem // passwords of .env that everybody tries first
+	Readable            []Place   // files with a secret that everybody may read
 }
 
 // appReader reads an App.
@@ -78,6 +81,8 @@ func readApp(config, env string, outer func(string) (string, bool)) (*App, error
 		}
 		if r.doc, err = appconf.Parse(data); err != nil {
 			r.problem(config, err)
+		} else if !slices.ContainsFunc(r.doc.Scalars(), func(s appconf.Scalar) bool { return strings.HasPrefix(s.Path, section) }) {
+			r.problem(config, errors.New("it has no section database"))
 		}
 	}
 	r.names()
@@ -157,7 +162,7 @@ func (r *appReader) value(key string) (Value, bool) {
 	v := Value{Place: Place{r.app.ConfigFile, s.Line}}
 	var err error
 	v.Text, err = appconf.Expand(s.Text, func(name string) (string, bool) {
-		text, ok := r.lookup(name)
+		text, ok := r.asked(name, s)
 		if ok && text != "" && v.From == "" {
 			v.From = name
 			if line := r.env.Line(name); line > 0 {
@@ -171,6 +176,15 @@ func (r *appReader) value(key string) (Value, bool) {
 		return v, false
 	}
 	return v, true
+}
+
+// asked looks a variable of config.yaml up; one without a default that is set nowhere is noted.
+func (r *appReader) asked(name string, s appconf.Scalar) (string, bool) {
+	text, ok := r.lookup(name)
+	if !ok && strings.Contains(s.Text, "${"+name+"}") {
+		r.app.Unset = append(r.app.Unset, Problem{Place{r.app.ConfigFile, s.Line}, "the variable " + name + " is not set"})
+	}
+	return text, ok
 }
 
 // names reads what is no secret.
@@ -226,7 +240,7 @@ func (r *appReader) urls(outer func(string) (string, bool)) {
 	bare, _ := appconf.Expand(s.Text, none)
 	text := bare
 	if !u.Fallback {
-		if text, _ = appconf.Expand(s.Text, r.lookup); text == "" {
+		if text, _ = appconf.Expand(s.Text, func(name string) (string, bool) { return r.asked(name, s) }); text == "" {
 			return
 		}
 	} else if name, whole := appconf.Variable(s.Text); !whole && name == "" && !strings.Contains(s.Text, "DATABASE_URL") {
@@ -277,9 +291,14 @@ func (r *appReader) passwords() {
 	}
 	secret := false
 	for _, v := range r.vars {
-		name := strings.ToUpper(v.Name)
-		secret = secret || v.End > v.Start && (strings.Contains(name, "PASSWORD") || strings.HasSuffix(name, "_PW")) && !strings.Contains(name, "_FILE") &&
-			!strings.HasPrefix(strings.Trim(string(r.data[v.Start:v.End]), `"'`), "/")
+		name, text := strings.ToUpper(v.Name), strings.Trim(string(r.data[v.Start:v.End]), `"'`)
+		if text == "" || strings.HasPrefix(text, "/") || strings.Contains(name, "_FILE") || !strings.Contains(name, "PASSWORD") && !strings.HasSuffix(name, "_PW") {
+			continue
+		}
+		secret = true
+		if target.WeakPassword(text, "") {
+			r.app.Weak = append(r.app.Weak, Problem{Place{r.app.EnvFile, v.Line}, v.Name})
+		}
 	}
 	if secret || len(r.app.URLs) > 0 && r.app.URLs[0].Literal && r.app.URLs[0].File == r.app.EnvFile {
 		r.readable(r.app.EnvFile)

@@ -3,8 +3,10 @@ package stack
 import (
 	"bytes"
 	"net/netip"
+	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,6 +33,10 @@ type Service struct {
 	HealthCheck bool
 	Command     string
 	Mounts      []Mount
+	Network     Value   // network_mode
+	Memory      int64   // limit in bytes, 0 without one
+	EnvFiles    []Value // env_file, from the directory of the compose file
+	EnvUnread   bool    // one of them is not there, or not for us to read
 }
 
 // EnvValue is a variable that the service gets. Text is empty for a secret.
@@ -44,8 +50,9 @@ type EnvValue struct {
 // Port is a published port.
 type Port struct {
 	Place
-	Text string
-	Open bool // published on other addresses than loopback
+	Text   string
+	Target string // the container's
+	Open   bool   // published on other addresses than loopback
 }
 
 // Mount is a file or volume in the container.
@@ -65,7 +72,7 @@ func (s Service) Major() int {
 }
 
 var (
-	tagMajor  = regexp.MustCompile(`:(?:pg)?(\d{2})(?:[.-]|$)`)
+	tagMajor  = regexp.MustCompile(`(?:[:-]pg|:)(\d{2})(?:[.-]|$)`)
 	secretKey = regexp.MustCompile(`(?i)(password|passwd|_pw|secret)$`)
 	imageName = regexp.MustCompile(`^(postgres|postgresql|postgis|pgvector|timescaledb|timescaledb-ha|alpine-postgres)$`)
 )
@@ -85,11 +92,21 @@ func ParseCompose(file string, data []byte) Compose {
 	}
 	for i := 0; i+1 < len(services.Content); i += 2 {
 		name, body := services.Content[i], follow(services.Content[i+1])
-		if s := readService(file, name, body); imageName.MatchString(path.Base(repository(s.Image.Text))) {
+		if s := readService(file, name, body); s.isPostgres() {
 			c.Services = append(c.Services, s)
 		}
 	}
 	return c
+}
+
+// isPostgres goes by the image; where one is built here, by where its data lie, or by its port. An application gets
+// POSTGRES_PASSWORD as well.
+func (s Service) isPostgres() bool {
+	if s.Image.Text != "" {
+		return imageName.MatchString(path.Base(repository(s.Image.Text)))
+	}
+	return slices.ContainsFunc(s.Mounts, func(m Mount) bool { return strings.HasPrefix(m.Target, "/var/lib/postgresql") }) ||
+		slices.ContainsFunc(s.Ports, func(p Port) bool { return p.Target == "5432" })
 }
 
 func decodeYAML(data []byte, root *yaml.Node) (err error) {
@@ -131,13 +148,24 @@ func childDepth(n *yaml.Node, key string, depth int) *yaml.Node {
 		}
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == "<<" {
-			if got := childDepth(n.Content[i+1], key, depth+1); got != nil {
+		if n.Content[i].Value != "<<" {
+			continue
+		}
+		for _, one := range merged(n.Content[i+1]) {
+			if got := childDepth(one, key, depth+1); got != nil {
 				return got
 			}
 		}
 	}
 	return nil
+}
+
+// merged are the mappings that << merges in: one, or a list of them.
+func merged(n *yaml.Node) []*yaml.Node {
+	if n = follow(n); n != nil && n.Kind == yaml.SequenceNode {
+		return n.Content
+	}
+	return []*yaml.Node{n}
 }
 
 // plainText puts the defaults of variables in place.
@@ -158,7 +186,19 @@ func readService(file string, name, body *yaml.Node) Service {
 		s.Image = Value{Place: Place{file, image.Line}, Text: plainText(image)}
 	}
 	if h := child(body, "healthcheck"); h != nil {
-		s.HealthCheck = plainText(child(h, "disable")) != "true" && child(h, "test") != nil
+		test := items(child(h, "test"))
+		s.HealthCheck = plainText(child(h, "disable")) != "true" && len(test) > 0 && test[0].Value != "NONE"
+	}
+	if m := child(body, "network_mode"); m != nil {
+		s.Network = Value{Place: Place{file, m.Line}, Text: plainText(m)}
+	}
+	s.Memory = memoryLimit(body)
+	for _, f := range items(child(body, "env_file")) {
+		text := f
+		if f.Kind == yaml.MappingNode {
+			text = child(f, "path")
+		}
+		s.EnvFiles = append(s.EnvFiles, Value{Place: Place{file, f.Line}, Text: plainText(text)})
 	}
 	for _, word := range items(child(body, "command")) {
 		s.Command += plainText(word) + " "
@@ -177,9 +217,31 @@ func readService(file string, name, body *yaml.Node) Service {
 		}
 		s.Mounts = append(s.Mounts, m)
 	}
-	s.environment(file, child(body, "environment"))
+	s.environment(file, child(body, "environment"), 0)
 	return s
 }
+
+// memoryLimit is mem_limit, or deploy.resources.limits.memory, in bytes.
+func memoryLimit(body *yaml.Node) int64 {
+	limit := child(body, "mem_limit")
+	if limit == nil {
+		limit = child(child(child(child(body, "deploy"), "resources"), "limits"), "memory")
+	}
+	m := size.FindStringSubmatch(strings.ToLower(strings.TrimSpace(plainText(limit))))
+	if m == nil {
+		return 0
+	}
+	n, err := strconv.ParseFloat(m[1], 64)
+	if n *= units[m[2]]; err != nil || n > 1<<50 {
+		return 0
+	}
+	return int64(n)
+}
+
+var units = map[string]float64{"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+// size is one of Compose's: 512m, 1.5gb, 1073741824, 100b.
+var size = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)([kmgt]?)i?b?$`)
 
 // items are the elements of a list, or the one scalar.
 func items(n *yaml.Node) []*yaml.Node {
@@ -199,13 +261,26 @@ func items(n *yaml.Node) []*yaml.Node {
 	return out
 }
 
-func (s *Service) environment(file string, n *yaml.Node) {
-	if n = follow(n); n == nil {
+// environment reads the mapping, with what << merges in below it, or the list.
+func (s *Service) environment(file string, n *yaml.Node, depth int) {
+	if n = follow(n); n == nil || depth > 20 {
 		return
 	}
 	if n.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			s.variable(Place{file, n.Content[i].Line}, n.Content[i].Value, plainText(n.Content[i+1]))
+			if n.Content[i].Value != "<<" {
+				s.variable(Place{file, n.Content[i].Line}, n.Content[i].Value, plainText(n.Content[i+1]))
+				continue
+			}
+			for _, one := range merged(n.Content[i+1]) {
+				below := Service{Env: map[string]EnvValue{}}
+				below.environment(file, one, depth+1)
+				for name, v := range below.Env {
+					if _, has := s.Env[name]; !has {
+						s.Env[name] = v
+					}
+				}
+			}
 		}
 		return
 	}
@@ -214,6 +289,29 @@ func (s *Service) environment(file string, n *yaml.Node) {
 		value, err := appconf.Expand(value, func(string) (string, bool) { return "", false })
 		if err == nil {
 			s.variable(Place{file, one.Line}, name, value)
+		}
+	}
+}
+
+// readEnvFiles adds what env_file names and environment does not. A file is seldom there before the stack is deployed.
+func (s *Service) readEnvFiles() {
+	for _, f := range s.EnvFiles {
+		path := beside(f.File, f.Text)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			s.EnvUnread = true
+			continue
+		}
+		env, err := appconf.ReadEnv(data, func(string) (string, bool) { return "", false })
+		if err != nil {
+			s.EnvUnread = true
+			continue
+		}
+		for _, name := range env.Names() {
+			if _, has := s.Env[name]; !has {
+				value, _ := env.Lookup(name)
+				s.variable(Place{path, env.Line(name)}, name, value)
+			}
 		}
 	}
 }
@@ -232,10 +330,12 @@ func readPort(file string, n *yaml.Node) Port {
 	host := ""
 	if n.Kind == yaml.MappingNode {
 		host = plainText(child(n, "host_ip"))
-		p.Text = plainText(child(n, "published")) + ":" + plainText(child(n, "target"))
+		p.Target = plainText(child(n, "target"))
+		p.Text = strings.TrimPrefix(plainText(child(n, "published"))+":"+p.Target, ":")
 	} else {
 		p.Text = plainText(n)
 		rest := p.Text
+		p.Target, _, _ = strings.Cut(rest[strings.LastIndexByte(rest, ':')+1:], "/")
 		if strings.HasPrefix(rest, "[") {
 			host, _, _ = strings.Cut(rest[1:], "]")
 		} else if parts := strings.Split(rest, ":"); len(parts) == 3 {

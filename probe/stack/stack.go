@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"pgfit/probe/pgconf"
 	"pgfit/probe/pghba"
@@ -46,12 +47,32 @@ func (f Files) Empty() bool {
 	return f.Conf == "" && f.HBA == "" && f.Config == "" && f.Env == "" && len(f.Compose) == 0
 }
 
+// Add takes a file by its name, if the name says what it is and nothing of that kind is named yet.
+func (f *Files) Add(path string) bool {
+	to := f.kind(kindOf(filepath.Base(path)))
+	switch {
+	case IsCompose(filepath.Base(path)):
+		f.Compose = append(f.Compose, path)
+	case to == nil || *to != "":
+		return false
+	default:
+		*to = path
+	}
+	return true
+}
+
+// kind is where the file of a kind is named, nil for another kind and for compose files, of which there may be several.
+func (f *Files) kind(name string) *string {
+	return map[string]*string{"conf": &f.Conf, "hba": &f.HBA, "config": &f.Config, "env": &f.Env}[name]
+}
+
 // Stack is what the files say. What was not named is nil.
 type Stack struct {
-	Conf    *pgconf.Tree
-	HBA     *pghba.Rules
-	App     *App
-	Compose []Compose
+	Conf        *pgconf.Tree
+	HBA         *pghba.Rules
+	App         *App
+	Compose     []Compose
+	Certificate *Certificate // nil also where its file does not lie on this machine
 }
 
 // Read reads the files. major is the server's, 0 for that of the compose file's image or else 16; it returns the one used.
@@ -63,7 +84,11 @@ func Read(f Files, major int, lookup func(string) (string, bool)) (*Stack, int, 
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading the compose file: %w", err)
 		}
-		s.Compose = append(s.Compose, ParseCompose(name, data))
+		c := ParseCompose(name, data)
+		for i := range c.Services {
+			c.Services[i].readEnvFiles()
+		}
+		s.Compose = append(s.Compose, c)
 	}
 	if major == 0 {
 		major = s.imageMajor()
@@ -74,6 +99,7 @@ func Read(f Files, major int, lookup func(string) (string, bool)) (*Stack, int, 
 		if s.Conf, err = pgconf.Load(f.Conf, "", read, list); err != nil {
 			return nil, 0, err
 		}
+		s.Certificate = readCertificate(s.Conf, time.Now())
 	}
 	if f.HBA != "" {
 		if s.HBA, err = pghba.Load(f.HBA, major, pghba.ReadFile(read), pghba.ReadDir(list)); err != nil {
@@ -86,6 +112,14 @@ func Read(f Files, major int, lookup func(string) (string, bool)) (*Stack, int, 
 		}
 	}
 	return s, major, nil
+}
+
+// beside is a path that counts from the directory of a file.
+func beside(file, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(file), path)
 }
 
 // defaultMajor is that of the house guide's images.
@@ -128,9 +162,9 @@ func Find(dir, environment string) (f Files, passed []string, err error) {
 	if err != nil {
 		return f, nil, fmt.Errorf("looking for configuration files: %w", err)
 	}
-	for kind, to := range map[string]*string{"conf": &f.Conf, "hba": &f.HBA, "config": &f.Config, "env": &f.Env} {
+	for _, kind := range []string{"conf", "hba", "config", "env"} {
 		var rest []string
-		*to, rest = choose(kinds[kind], environment)
+		*f.kind(kind), rest = choose(kinds[kind], environment)
 		passed = append(passed, rest...)
 	}
 	if one, rest := choose(kinds["compose"], environment); one != "" {

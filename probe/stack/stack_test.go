@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,5 +112,60 @@ func TestReadAppKeepsNoSecret(t *testing.T) {
 	}
 	if text := dump(a); strings.Contains(text, canary) {
 		t.Errorf("the password is in %s", text)
+	}
+}
+
+// TestComposeForms: what Compose also takes: lists, long forms, merged mappings, files of variables.
+func TestComposeForms(t *testing.T) {
+	dir := t.TempDir()
+	text := `
+x-env: &env {POSTGRES_USER: app, POSTGRES_PASSWORD: from-below}
+x-base: &base
+  healthcheck: {test: pg_isready}
+services:
+  listed:
+    image: timescale/timescaledb:2.14.2-pg16
+    environment: [POSTGRES_PASSWORD=written, "PGDATA=/data/pg", POSTGRES_DB]
+    ports: [{target: 5432, published: "5433", host_ip: 127.0.0.1}, {target: 5433}, "5432", "[::1]:6000:5432/tcp"]
+    mem_limit: 1.5g
+    network_mode: host
+  merged:
+    <<: [*base, {image: "postgres:16"}]
+    environment: {<<: *env, POSTGRES_PASSWORD: from-above}
+    env_file: [vars.env, {path: gone.env, required: false}]
+    deploy: {resources: {limits: {memory: 512M}}}
+  built: {build: ., ports: ["5432"], healthcheck: {test: [NONE]}}
+  web: {build: ., ports: ["80"], environment: {POSTGRES_PASSWORD: x}}
+`
+	if err := os.WriteFile(filepath.Join(dir, "vars.env"), []byte("# c\nPOSTGRES_DB=app\nPOSTGRES_USER=other\nAPP_PW=postgres\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "compose.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, major, err := Read(Files{Compose: []string{file}}, 0, func(string) (string, bool) { return "", false })
+	if err != nil || major != 16 || len(s.Compose[0].Services) != 3 {
+		t.Fatalf("major %d, %+v, %v", major, s, err)
+	}
+	listed, merged := s.Compose[0].Services[0], s.Compose[0].Services[1]
+	if built := s.Compose[0].Services[2]; built.Name != "built" || built.HealthCheck {
+		t.Errorf("%+v", built)
+	}
+	var ports []string
+	for _, p := range listed.Ports {
+		ports = append(ports, fmt.Sprintf("%s>%s %v", p.Text, p.Target, p.Open))
+	}
+	if got, want := strings.Join(ports, ", "), "5433:5432>5432 false, 5433>5433 true, 5432>5432 true, [::1]:6000:5432/tcp>5432 false"; got != want {
+		t.Errorf("ports %s, want %s", got, want)
+	}
+	if listed.Memory != 3<<29 || listed.Network.Text != "host" || listed.Env["PGDATA"].Text != "/data/pg" || !listed.Env["POSTGRES_PASSWORD"].Literal {
+		t.Errorf("%+v", listed)
+	}
+	if pw := merged.Env["POSTGRES_PASSWORD"]; pw.Line != 14 || !merged.HealthCheck || merged.Memory != 512<<20 || merged.Env["POSTGRES_USER"].Text != "app" {
+		t.Errorf("%+v", merged)
+	}
+	if db, pw := merged.Env["POSTGRES_DB"], merged.Env["APP_PW"]; db.Text != "app" || db.Line != 2 || !pw.Weak || pw.Text != "" || !merged.EnvUnread {
+		t.Errorf("from vars.env: %+v, %+v", db, pw)
 	}
 }

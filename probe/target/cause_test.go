@@ -3,6 +3,7 @@ package target
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -121,6 +122,50 @@ func TestExplainRealServer(t *testing.T) {
 		c, _ = fail(t, url("app", canary, "app", "sslmode=require"))
 		wantCode(t, c, "tls-not-offered")
 	})
+}
+
+// TestTroubleshooting: each row of the house guide's troubleshooting that comes up before a query runs, by the words that the
+// guide has for it. The pool's time-out comes up inside the application; package poolwatch tells of it.
+func TestTroubleshooting(t *testing.T) {
+	quiet(t)
+	ca := pgtest.NewAuthority(t, "ca")
+	cert, key := ca.Issue(t, "127.0.0.1", time.Hour)
+	s := pgtest.Start(t, pgtest.Options{Conf: []string{"ssl = on", "password_encryption = 'scram-sha-256'"}, HBA: "hostssl all all all scram-sha-256\n"},
+		pgtest.File{Name: "server.crt", Text: cert}, pgtest.File{Name: "server.key", Text: key})
+	s.Exec(t, "postgres", "CREATE ROLE appuser LOGIN PASSWORD '"+canary+"'")
+	url := func(password, host string, port int, params string) string {
+		return fmt.Sprintf("postgresql://appuser:%s@%s:%d/postgres?%s", password, host, port, params)
+	}
+	for _, tt := range []struct{ row, arg, code, hint string }{
+		{"Could not connect to database, Connection refused", url(canaryURL, "127.0.0.1", closedPort(t), ""), "refused", "pg_isready -h 127.0.0.1"},
+		{"Could not translate host name", url(canaryURL, "no-such-host.invalid", s.Port, ""), "unknown-host", "resolver"},
+		{"SSL connection required", url(canaryURL, "127.0.0.1", s.Port, "sslmode=disable"), "tls-required", "sslmode=require"},
+		{"Password authentication failed", url("x"+canaryURL, "127.0.0.1", s.Port, ""), "wrong-password", "ALTER ROLE appuser PASSWORD"},
+	} {
+		t.Run(tt.row, func(t *testing.T) {
+			c, _ := fail(t, tt.arg)
+			if wantCode(t, c, tt.code); !strings.Contains(c.Hint, tt.hint) {
+				t.Errorf("hint %q, want %q in it", c.Hint, tt.hint)
+			}
+		})
+	}
+	for _, tt := range []struct{ row, arg, config, hint string }{
+		{"No such driver", "postgresql+psycopg9://appuser@db/appdb", "", "uv add psycopg2-binary"},
+		{"Invalid connection string", "postgresql:/appuser@db/appdb", "", "postgresql://[user[:password]@][host]"},
+		{"Environment variable not set", "", "database:\n  url: \"${DATABASE_URL:?}\"\n", "env | grep -i -e database"},
+	} {
+		t.Run(tt.row, func(t *testing.T) {
+			in := Input{Arg: tt.arg, LookupEnv: env()}
+			if tt.config != "" {
+				in = app(t, tt.config, "")
+			}
+			_, err := Resolve(in)
+			var usage *UsageError
+			if !errors.As(err, &usage) || !strings.Contains(usage.Hint(), tt.hint) {
+				t.Fatalf("Resolve = %v, want a hint with %q", err, tt.hint)
+			}
+		})
+	}
 }
 
 // TestExplainShutdown: a server that waits for its last session refuses new ones, as one that starts does.

@@ -7,9 +7,11 @@ import (
 
 // URLFacts is what can be said about a connection string without its secrets.
 type URLFacts struct {
+	Scheme   string // postgresql or postgres, "" of a keyword string
 	Driver   string // SQLAlchemy's: asyncpg, psycopg, ...; "" when none is named
 	SQLite   bool   // then nothing else is set
 	Host     string // "" for the unix socket or a default
+	Port     string // "" for the default
 	User     string
 	Database string
 	SSLMode  string            // as given, or as ssl= comes to; "" when neither stands there
@@ -17,6 +19,8 @@ type URLFacts struct {
 	// HasPassword is a password of any kind. Weak is one of those that everybody tries first, the user's name among them;
 	// Path is a path such as that of a secret.
 	HasPassword, Weak, Path bool
+	// RootCert, Cert and Key tell whether sslrootcert, sslcert and sslkey are named.
+	RootCert, Cert, Key bool
 	// SSLModeForAsyncpg: sslmode= in the URL of a driver that knows only ssl=.
 	SSLModeForAsyncpg bool
 }
@@ -37,9 +41,13 @@ func Inspect(text string) (URLFacts, error) {
 		return URLFacts{}, bad
 	}
 	pw := out.conn["password"]
+	if !strings.Contains(text, "://") {
+		base = ""
+	}
 	return URLFacts{
-		Driver: driver, Host: out.conn["host"], User: out.conn["user"], Database: out.conn["dbname"], SSLMode: out.conn["sslmode"], Pool: out.pool,
+		Scheme: base, Driver: driver, Host: out.conn["host"], Port: out.conn["port"], User: out.conn["user"], Database: out.conn["dbname"], SSLMode: out.conn["sslmode"], Pool: out.pool,
 		HasPassword: pw != "", Weak: WeakPassword(pw, out.conn["user"]), Path: strings.HasPrefix(pw, "/") && strings.Count(pw, "/") > 1,
+		RootCert: out.conn["sslrootcert"] != "", Cert: out.conn["sslcert"] != "", Key: out.conn["sslkey"] != "",
 		SSLModeForAsyncpg: driver == "asyncpg" && p["sslmode"] != "",
 	}, nil
 }

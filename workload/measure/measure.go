@@ -29,6 +29,7 @@ const AppName = "pgfit"
 // Job is what to measure. Doc comes with facts, demand and plan, and leaves with visits.
 type Job struct {
 	Config     *pgx.ConnConfig
+	Direct     *pgx.ConnConfig // past a pooler that shares connections, for what needs a session of its own: the schema, counters; nil is Config
 	Doc        *rundoc.Document
 	Scenarios  []scenario.Scenario
 	Datasets   map[string]scenario.Dataset
@@ -60,11 +61,14 @@ type Job struct {
 // visits in the document and Partial set.
 func (j *Job) Run(ctx context.Context) (err error) {
 	start := time.Now()
-	j.Config = j.Config.Copy()
-	j.Config.RuntimeParams["application_name"] = AppName
+	j.Config = named(j.Config)
+	if j.Direct == nil {
+		j.Direct = j.Config
+	}
+	j.Direct = named(j.Direct)
 	var data *load.Data
 	if len(j.Datasets) > 0 {
-		if data, err = load.Own(ctx, j.Config); err != nil {
+		if data, err = load.Own(ctx, j.Direct); err != nil {
 			return err
 		}
 	}
@@ -107,13 +111,20 @@ func (j *Job) Run(ctx context.Context) (err error) {
 	return nil
 }
 
+// named is a copy whose sessions bear pgfit's name.
+func named(cfg *pgx.ConnConfig) *pgx.ConnConfig {
+	cfg = cfg.Copy()
+	cfg.RuntimeParams["application_name"] = AppName
+	return cfg
+}
+
 // explain asks the planner about the statements of the scenarios. Without an answer the run is as good, but for the advice
 // on settings that act through plans.
 func (j *Job) explain(ctx context.Context, data *load.Data) error {
 	if j.Plans <= 0 {
 		return nil
 	}
-	cfg := j.Config.Copy()
+	cfg := j.Direct.Copy()
 	if j.SearchPath != "" {
 		cfg.RuntimeParams["search_path"] = j.SearchPath
 	}
@@ -149,7 +160,7 @@ func (j *Job) fill(ctx context.Context, data *load.Data) error {
 		if scale == 0 {
 			scale = ds.Scale(share)
 		}
-		if err := data.Fill(ctx, j.Config, ds, scale, j.Doc.Plan.Seed, j.Loading); err != nil {
+		if err := data.Fill(ctx, j.Direct, ds, scale, j.Doc.Plan.Seed, j.Loading); err != nil {
 			return fmt.Errorf("loading %s: %w", name, err)
 		}
 	}
@@ -191,7 +202,7 @@ func (j *Job) sweep(ctx context.Context, data *load.Data) (*sweep.Sweep, func(),
 	for _, n := range eng.Notices() {
 		j.Doc.Warnings = append(j.Doc.Warnings, probe.Warning{Code: "engine", Text: n})
 	}
-	watch, err := observe.Watch(ctx, j.Config, j.Doc.Facts)
+	watch, err := observe.Watch(ctx, j.Direct, j.Doc.Facts)
 	if err != nil {
 		eng.Close()
 		return nil, nil, fmt.Errorf("opening the observer's connection: %w", err)
