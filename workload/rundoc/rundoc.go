@@ -78,6 +78,17 @@ type Plan struct {
 	CheckRounds    int      `json:"check_rounds,omitempty"`                // phase C: rounds over the pools that are held against each other at the demanded rate
 	CheckSeconds   float64  `json:"check_seconds,omitempty"`               // of each of its visits
 	PromisePercent float64  `json:"promised_half_width_percent,omitempty"` // of a pool size's mean throughput, assuming 5 % noise between visits
+	FirstWarmups   []Warmup `json:"first_warmups,omitempty"`               // what became of FirstWarmup, by scenario; nil in older documents
+}
+
+// Warmup is the load on one scenario before its first visit, until successive means of the throughput agreed.
+type Warmup struct {
+	Scenario    string  `json:"scenario"`
+	PoolSize    int     `json:"pool_size"`
+	Seconds     float64 `json:"seconds"`                   // that it took
+	StepSeconds float64 `json:"step_seconds"`              // of one mean
+	Spread      float64 `json:"spread_of_means,omitempty"` // largest of the last means over the smallest, less 1; 0 unknown
+	Settled     bool    `json:"settled"`
 }
 
 // Calibration is phase A.

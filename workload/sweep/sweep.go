@@ -44,10 +44,10 @@ func (s *Sweep) Run(ctx context.Context, p *rundoc.Plan, start time.Time, deadli
 	if err := s.Engine.Grow(ctx, slices.Max(p.Levels)); err != nil {
 		return nil, fmt.Errorf("opening %d connections: %w", slices.Max(p.Levels), err)
 	}
-	if err := s.firstWarmup(ctx, *p); err != nil {
+	r := run{Sweep: s, plan: p, start: start, deadline: deadline, levels: slices.Clone(p.Levels)}
+	if err := r.firstWarmup(ctx); err != nil {
 		return nil, err
 	}
-	r := run{Sweep: s, plan: p, start: start, deadline: deadline, levels: slices.Clone(p.Levels)}
 	for round := 1; round <= p.Rounds; round++ {
 		if err := r.round(ctx, round); err != nil {
 			return r.visits, err
@@ -132,24 +132,6 @@ func roundsDone(visits []rundoc.Visit, round int, levels []int, p *rundoc.Plan) 
 		}
 	}
 	return before + len(levels)*len(p.Scenarios)
-}
-
-func (s *Sweep) firstWarmup(ctx context.Context, p rundoc.Plan) error {
-	middle := p.Levels[len(p.Levels)/2]
-	for _, name := range p.Scenarios {
-		d := time.Duration(p.FirstWarmup / float64(len(p.Scenarios)) * float64(time.Second))
-		res, err := s.Engine.Run(ctx, engine.Load{Weights: s.Weights[name], Pool: middle, Duration: d, Progress: s.Live})
-		if err != nil {
-			return fmt.Errorf("warming up %s: %w", name, err)
-		}
-		if res.Storm != "" {
-			return fmt.Errorf("warming up %s: %w: %s", name, ErrStorm, res.Storm)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s *Sweep) visit(ctx context.Context, p rundoc.Plan, ref visitRef, round, order int, start time.Time) (rundoc.Visit, error) {

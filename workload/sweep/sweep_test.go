@@ -14,6 +14,7 @@ import (
 // that there were before.
 type lawful struct {
 	throughput func(pool, before int) float64
+	ramp       bool // throughput doubles in the course of a visit
 	runs       int
 	open       int
 }
@@ -26,7 +27,14 @@ func (l *lawful) Notices() []string                   { return nil }
 func (l *lawful) Run(_ context.Context, load engine.Load) (*engine.Result, error) {
 	x := l.throughput(load.Pool, l.runs)
 	l.runs++
-	return &engine.Result{Elapsed: load.Duration, Transactions: int64(x * load.Duration.Seconds())}, nil
+	res := &engine.Result{Elapsed: load.Duration, Transactions: int64(x * load.Duration.Seconds()), Bins: make([]uint32, load.Duration/bin)}
+	for i := range res.Bins {
+		res.Bins[i] = uint32(x * bin.Seconds())
+		if l.ramp {
+			res.Bins[i] += res.Bins[i] * uint32(i) / uint32(len(res.Bins))
+		}
+	}
+	return res, nil
 }
 
 func sweepOf(l *lawful) *Sweep {
@@ -98,6 +106,40 @@ func TestRunEndsAtItsDeadline(t *testing.T) {
 	p := planOf([]int{1, 2}, 15)
 	if _, err := s.Run(context.Background(), &p, time.Now(), time.Now().Add(-time.Second)); err != nil || p.Rounds != 1 {
 		t.Errorf("%d rounds, %v: want to end after the first", p.Rounds, err)
+	}
+}
+
+// The first warm-up ends as planned when throughput is steady, goes on when it is not and there is time beside five rounds,
+// and says what came of it.
+func TestRunWarmsUp(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		ramp     bool
+		rounds   int
+		deadline time.Time
+		want     int // visits of the warm-up
+	}{
+		{"steady", false, 5, time.Now().Add(time.Hour), 1},
+		{"a ramp, time enough", true, 5, time.Now().Add(time.Hour), 4}, // 3 s, then three steps of 1 s
+		{"a ramp, rounds beyond the fifth", true, 9, time.Now().Add(2 * time.Minute), 4},
+		{"a ramp, five rounds left", true, 5, time.Now().Add(90 * time.Second), 1},
+		{"a ramp, the rounds are the user's", true, 5, time.Time{}, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := &lawful{throughput: rising, ramp: tc.ramp}
+			if tc.ramp {
+				l.throughput = func(pool, before int) float64 { return 1000 * float64(pool+before) }
+			}
+			p := planOf([]int{1, 2}, tc.rounds)
+			p.FirstWarmup = 3
+			visits, err := sweepOf(l).Run(context.Background(), &p, time.Now(), tc.deadline)
+			if err != nil || len(p.FirstWarmups) != 1 || l.runs-len(visits) != tc.want {
+				t.Fatalf("%v, %d visits beside those of the rounds, want %d; %+v", err, l.runs-len(visits), tc.want, p.FirstWarmups)
+			}
+			if w := p.FirstWarmups[0]; w.Settled == tc.ramp || w.Scenario != "s" || w.PoolSize != 2 || w.StepSeconds != 1 || (w.Spread > 0) != tc.ramp {
+				t.Errorf("recorded %+v", w)
+			}
+		})
 	}
 }
 
