@@ -141,7 +141,7 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 		c.tabulate()
 		c.reached(byPoolSize(visits), doc.Plan.PromisePercent)
 		findings = append(findings, c.missed()...)
-		curves, findings = append(curves, c), append(findings, doubts(c, visits)...)
+		curves, findings = append(curves, c), append(append(findings, doubts(c, visits)...), coldFirst(doc.Plan, name)...)
 	}
 	return curves, findings
 }
@@ -151,7 +151,7 @@ func Doubts(doc *rundoc.Document) []advisor.Finding {
 	var out []advisor.Finding
 	for _, name := range doc.Plan.Scenarios {
 		if visits := sweepVisits(doc, name); len(visits) > 0 {
-			out = append(out, doubts(curve(name, visits), visits)...)
+			out = append(append(out, doubts(curve(name, visits), visits)...), coldFirst(doc.Plan, name)...)
 		}
 	}
 	return out

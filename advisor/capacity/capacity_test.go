@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,6 +130,35 @@ func TestFindings(t *testing.T) {
 			}
 			if blocks != tc.blocks {
 				t.Errorf("blocks %v, want %v: %+v", blocks, tc.blocks, findings)
+			}
+		})
+	}
+}
+
+// A first warm-up that did not settle is told and blocks nothing; of one that did, or of a document that does not say, nothing is told.
+func TestColdFirst(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		all  []rundoc.Warmup
+		want int
+	}{
+		{"an older document", nil, 0},
+		{"settled", []rundoc.Warmup{{Scenario: "s", Seconds: 15, Settled: true}}, 0},
+		{"of another scenario", []rundoc.Warmup{{Scenario: "other", Seconds: 15}}, 0},
+		{"not settled", []rundoc.Warmup{{Scenario: "s", Seconds: 24, StepSeconds: 4, Spread: .12}}, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := doc(realLevels[:7], [][]float64{{10, 20, 30, 40, 50, 45, 40}, {11, 19, 31, 41, 49, 46, 41}, {10, 21, 29, 39, 51, 44, 39}})
+			d.Plan.FirstWarmups = tc.all
+			_, findings := Analyse(d)
+			for _, some := range [][]advisor.Finding{findings, Doubts(d)} {
+				some = slices.DeleteFunc(slices.Clone(some), func(f advisor.Finding) bool { return f.Code != "R10" })
+				if len(some) != tc.want {
+					t.Fatalf("findings %+v, want %d", some, tc.want)
+				}
+				if tc.want > 0 && (some[0].Blocks || some[0].Scenario != "s" || !strings.Contains(some[0].Text, "24 s: the last three means of 4 s still differed by 12 %")) {
+					t.Errorf("finding %+v", some[0])
+				}
 			}
 		})
 	}

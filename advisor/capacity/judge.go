@@ -176,6 +176,22 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 	return out
 }
 
+// coldFirst is R10 for a first warm-up that ended before throughput had settled. It blocks nothing: a first round that
+// suffered from it is found and made again, or taken out of the comparison with its round.
+func coldFirst(p rundoc.Plan, scenario string) []advisor.Finding {
+	for _, w := range p.FirstWarmups {
+		if w.Scenario != scenario || w.Settled {
+			continue
+		}
+		text := fmt.Sprintf("throughput had not settled when the first warm-up ended after %.3g s", w.Seconds)
+		if w.Spread > 0 {
+			text += fmt.Sprintf(": the last three means of %.2g s still differed by %.0f %%", w.StepSeconds, 100*w.Spread)
+		}
+		return []advisor.Finding{{Code: "R10", Scenario: scenario, Text: text, Lift: "a longer --budget, which lengthens the first warm-up with it, or a quieter machine"}}
+	}
+	return nil
+}
+
 // roundSpread is the standard deviation between rounds of the mean of ln X.
 func roundSpread(visits []rundoc.Visit) float64 {
 	if means := sortedMeans(visits); len(means) >= 3 {
