@@ -169,6 +169,7 @@ func (j *Job) sweep(ctx context.Context, data *load.Data) (*sweep.Sweep, func(),
 	}
 	cfg := engine.Config{
 		Connect: connect, Vars: j.vars(data), Seed: j.Doc.Plan.Seed, Protocol: j.Protocol, Driver: j.Driver, MaxTries: j.MaxTries, Log: j.Log,
+		CPUs: probe.OwnCPUs(),
 	}
 	weights := map[string][]int{}
 	n := 0
