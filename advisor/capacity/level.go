@@ -27,7 +27,8 @@ const leastForEffects = 3
 func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	l := Level{Pool: pool, Visits: len(visits)}
 	logs := make([]float64, len(visits))
-	hist := merged(visits)
+	hists := histograms(visits)
+	hist := merged(hists)
 	var n, service, wait, wal, seconds float64
 	for i, v := range visits {
 		logs[i] = math.Log(v.TPS) - effects[v.Round]
@@ -65,7 +66,7 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	}
 	if hist.TotalCount() >= leastForP99 {
 		l.P99 = float64(hist.ValueAtQuantile(99)) / 1e6
-		l.P99Interval = quantileInterval(visits, .99)
+		l.P99Interval = quantileInterval(hists, .99)
 	}
 	return l
 }
