@@ -214,6 +214,9 @@ type ServerDelta struct {
 	Foreign            float64 `json:"foreign_mean_busy"` // mean number of busy sessions that are not pgfit's
 }
 
+// ThinkSeconds names the mean think time of the callers among a visit's Extra, where they had one.
+const ThinkSeconds = "think_seconds"
+
 // FirstRound marks the visits of a first round that differed from the others and was made again: they do not count.
 const FirstRound = "first-round"
 

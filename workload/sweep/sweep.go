@@ -161,6 +161,9 @@ func (s *Sweep) One(ctx context.Context, load engine.Load, start time.Time) (run
 	if v.Callers == 0 {
 		v.Callers = load.Pool
 	}
+	if load.Think > 0 {
+		v.Extra = map[string]float64{rundoc.ThinkSeconds: load.Think.Seconds()}
+	}
 	if s.Watch != nil {
 		if err := s.Watch.Start(ctx); err != nil {
 			return v, fmt.Errorf("reading the server's counters: %w", err)

@@ -109,6 +109,16 @@ func TestRunEndsAtItsDeadline(t *testing.T) {
 	}
 }
 
+// A visit says that its callers thought, so that nobody takes their pauses for the generator's.
+func TestOneSaysThatCallersThink(t *testing.T) {
+	for _, think := range []time.Duration{0, 50 * time.Millisecond} {
+		v, err := sweepOf(&lawful{throughput: rising}).One(context.Background(), engine.Load{Pool: 4, Duration: time.Second, Think: think}, time.Now())
+		if err != nil || v.Extra[rundoc.ThinkSeconds] != think.Seconds() {
+			t.Errorf("think time %s: %v, %v", think, v.Extra, err)
+		}
+	}
+}
+
 // The first warm-up ends as planned when throughput is steady, goes on when it is not and there is time beside five rounds,
 // and says what came of it.
 func TestRunWarmsUp(t *testing.T) {
