@@ -166,7 +166,7 @@ func sweepVisits(doc *rundoc.Document, name string) []rundoc.Visit {
 
 // Dropped tells whether a visit belongs to a first round that differed from the others and was made again.
 func Dropped(v rundoc.Visit) bool {
-	return slices.ContainsFunc(v.Marks, func(m rundoc.Mark) bool { return m.Code == rundoc.FirstRound })
+	return marked(v, rundoc.FirstRound)
 }
 
 // curve is the curve without a law.

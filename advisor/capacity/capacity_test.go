@@ -101,6 +101,26 @@ func TestFindings(t *testing.T) {
 		{"too few levels", make5(levels[:4], .01, .02), nil, "R1", "", false},
 		{"best is the last", make5(levels[:5], .01, .02), nil, "R2", "", false},
 		{"saturated client", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Client.CPUShare = 0.9 }, "R5", "", true},
+		{"client at its limit and Little's law in a third of the visits", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.PoolSize <= 2 {
+				v.Client.CPUShare, v.Marks = 0.9, []rundoc.Mark{{Code: "little"}}
+			}
+		}, "", "R", false},
+		{"saturated client where it is fastest", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.PoolSize == 32 {
+				v.Client.CPUShare = 0.9
+			}
+		}, "R5", "", true},
+		{"foreign load at the chosen size", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.PoolSize == 32 {
+				v.Marks = []rundoc.Mark{{Code: "foreign"}}
+			}
+		}, "R6", "", true},
+		{"foreign load elsewhere", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.PoolSize == 1 {
+				v.Marks = []rundoc.Mark{{Code: "foreign"}}
+			}
+		}, "R6", "", false},
 		{"foreign load", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Marks = []rundoc.Mark{{Code: "foreign"}} }, "R6", "", true},
 		{"failures", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Failed = v.Transactions / 50 }, "R7", "", true},
 		{"not settled", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Marks = []rundoc.Mark{{Code: rundoc.Unsteady}} }, "R10", "", true},
