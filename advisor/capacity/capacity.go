@@ -204,11 +204,16 @@ const (
 	Surely = 0.95
 )
 
-// choose finds the best pool size, and the smallest one that is as good.
+// choose finds the best pool size, and the smallest one that is as good. A pool size that was added late has too few visits
+// for a ratio: were it the best, nothing could be held against it, and it would be chosen for a single fast visit.
 func (c *Capacity) choose(byPool map[int][]rundoc.Visit) {
-	best := 0
+	enough := 0
+	for _, l := range c.Levels {
+		enough = min(max(enough, l.Visits), leastPairs)
+	}
+	best := -1
 	for i, l := range c.Levels {
-		if l.TPS > c.Levels[best].TPS {
+		if l.Visits >= enough && (best < 0 || l.TPS > c.Levels[best].TPS) {
 			best = i
 		}
 	}

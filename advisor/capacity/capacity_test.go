@@ -155,6 +155,35 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// On a plateau, a pool size that was added late and had one or two fast visits is not chosen for them; what it showed is told.
+func TestLateLevel(t *testing.T) {
+	xs := []float64{1000, 1900, 3000, 3050, 3040, 3060, 3020}
+	var rounds [][]float64
+	for r := range 5 {
+		var row []float64
+		for i, x := range xs {
+			row = append(row, x*(1+.003*float64((r+i)%3-1)))
+		}
+		rounds = append(rounds, row)
+	}
+	for _, late := range []int{1, 2, 3} {
+		d := doc([]int{1, 2, 4, 8, 16, 32, 64}, rounds)
+		for r := 6 - late; r <= 5; r++ {
+			v := d.Visits[len(d.Visits)-1]
+			v.PoolSize, v.Callers, v.Round, v.TPS = 96, 96, r, 3180
+			d.Visits = append(d.Visits, v)
+		}
+		curves, findings := Analyse(d)
+		c := curves[0]
+		if late < leastPairs && (c.Best == 96 || c.Chosen != 4) || late >= leastPairs && c.Best != 96 {
+			t.Errorf("%d visits at 96: best %d, chosen %d", late, c.Best, c.Chosen)
+		}
+		if !strings.Contains(codes(findings), "R2") {
+			t.Errorf("%d visits at 96: findings %s, want R2", late, codes(findings))
+		}
+	}
+}
+
 // A first warm-up that did not settle is told and blocks nothing; of one that did, or of a document that does not say, nothing is told.
 func TestColdFirst(t *testing.T) {
 	for _, tc := range []struct {

@@ -47,8 +47,13 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 	add := func(code, text, lift string, blocks bool) {
 		out = append(out, advisor.Finding{Code: code, Scenario: c.Scenario, Text: text, Lift: lift, Blocks: blocks})
 	}
-	if top := c.Levels[len(c.Levels)-1].Pool; c.Best == top && len(c.Levels) > 1 {
-		add("R2", fmt.Sprintf("the best pool size is the largest one measured: the server carries at least %d", top), "measure larger pool sizes", false)
+	switch top := c.Levels[len(c.Levels)-1]; {
+	case len(c.Levels) == 1:
+	case c.Best == top.Pool:
+		add("R2", fmt.Sprintf("the best pool size is the largest one measured: the server carries at least %d", top.Pool), "measure larger pool sizes", false)
+	case top.Ratio > 1:
+		add("R2", fmt.Sprintf("the largest pool size measured, %d, delivered %.1f %% more than the best one, but in %d of %d visits only: the server carries at least %d",
+			top.Pool, 100*(top.Ratio-1), top.Visits, c.At(c.Best).Visits, c.Best), "a longer --budget, or name the larger --pool-sizes", false)
 	}
 	all := func(rundoc.Visit) bool { return true }
 	at := func(pool int) func(rundoc.Visit) bool {

@@ -16,6 +16,7 @@ import (
 const (
 	leastLevels = 6     // R1: fewer fit exactly and hide every lack of fit
 	leastSpan   = 8     // R1: largest over smallest pool size
+	leastPairs  = 3     // visits of a pool size that the others are held against
 	draws       = 1000  // of the bootstrap of USL
 	queueDraws  = 200   // of the bootstrap of the queue, whose refits cost more
 	refitReach  = 3     // steps in the number of servers that a refit may go: with one the interval covers 80 to 90 %, with three 95 %
