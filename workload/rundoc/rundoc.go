@@ -79,6 +79,8 @@ type Plan struct {
 	CheckSeconds   float64  `json:"check_seconds,omitempty"`               // of each of its visits
 	PromisePercent float64  `json:"promised_half_width_percent,omitempty"` // of a pool size's mean throughput, assuming 5 % noise between visits
 	FirstWarmups   []Warmup `json:"first_warmups,omitempty"`               // what became of FirstWarmup, by scenario; nil in older documents
+	// FirstRoundDiffers: the first round differed from the others, and there was no time to make it again.
+	FirstRoundDiffers bool `json:"first_round_differs,omitempty"`
 }
 
 // Warmup is the load on one scenario before its first visit, until successive means of the throughput agreed.
@@ -217,7 +219,7 @@ type ServerDelta struct {
 // ThinkSeconds names the mean think time of the callers among a visit's Extra, where they had one.
 const ThinkSeconds = "think_seconds"
 
-// FirstRound marks the visits of a first round that differed from the others and was made again: they do not count.
+// FirstRound marks the visits of a first round that differed from the others: they do not count.
 const FirstRound = "first-round"
 
 // Unsteady marks a visit whose throughput had not settled when it ended.

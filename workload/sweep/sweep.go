@@ -39,7 +39,7 @@ var ErrStorm = errors.New("too many operations fail")
 
 // Run makes the visits of a plan, round by round. A cancelled context ends it early: the visits that were finished come
 // back with the context's error. deadline, where not zero, stops it between rounds; so does Enough. A first round that
-// differs from the others is made again and set aside where there is time. The plan leaves with what was done of it.
+// differs from the others is set aside, and made again where there is time. The plan leaves with what was done of it.
 func (s *Sweep) Run(ctx context.Context, p *rundoc.Plan, start time.Time, deadline time.Time) ([]rundoc.Visit, error) {
 	if err := s.Engine.Grow(ctx, slices.Max(p.Levels)); err != nil {
 		return nil, fmt.Errorf("opening %d connections: %w", slices.Max(p.Levels), err)
@@ -109,9 +109,16 @@ func (r *run) late(round int) bool {
 	return true
 }
 
-// again makes one more round in place of a first one that differed from the others.
+// again makes one more round in place of a first one that differed from the others. Without time for it the first round is
+// set aside where five are left, and else kept and told.
 func (r *run) again(ctx context.Context) error {
-	if r.plan.Rounds < minRounds || r.deadline.IsZero() || r.late(r.plan.Rounds) || !cold(r.visits) {
+	if r.plan.Rounds < minRounds || !cold(r.visits) {
+		return nil
+	}
+	if r.deadline.IsZero() || r.late(r.plan.Rounds) {
+		if r.plan.FirstRoundDiffers = r.plan.Rounds <= GoodRounds; !r.plan.FirstRoundDiffers {
+			setAside(r.visits)
+		}
 		return nil
 	}
 	r.Log.Info("the first round differs from the others: making it again")

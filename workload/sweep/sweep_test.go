@@ -71,7 +71,8 @@ func TestRunExtends(t *testing.T) {
 	}
 }
 
-// A slow first round is made again and set aside where there is time, and kept where there is none.
+// A slow first round is made again and set aside where there is time; where there is none it is set aside if five are left,
+// and else kept and told.
 func TestRunMakesAColdRoundAgain(t *testing.T) {
 	slow := func(pool, before int) float64 {
 		if before <= 4 { // the first warm-up and the first round
@@ -81,19 +82,24 @@ func TestRunMakesAColdRoundAgain(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name     string
+		planned  int
 		deadline time.Time
 		rounds   int
-	}{{"time", time.Now().Add(time.Hour), 6}, {"no limit given", time.Time{}, 5}} {
+		aside    bool
+	}{{"time", 5, time.Now().Add(time.Hour), 6, true}, {"the rounds are the user's", 5, time.Time{}, 5, false}, {"more of the user's", 6, time.Time{}, 6, true}} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := sweepOf(&lawful{throughput: slow})
-			p := planOf([]int{1, 2, 4, 8}, 5)
+			p := planOf([]int{1, 2, 4, 8}, tc.planned)
 			visits, err := s.Run(context.Background(), &p, time.Now(), tc.deadline)
 			if err != nil || p.Rounds != tc.rounds || len(visits) != 4*tc.rounds {
 				t.Fatalf("%d rounds, %d visits, %v, want %d rounds", p.Rounds, len(visits), err, tc.rounds)
 			}
+			if p.FirstRoundDiffers == tc.aside {
+				t.Errorf("told that the first round differs and stays: %v", p.FirstRoundDiffers)
+			}
 			for _, v := range visits {
 				aside := len(v.Marks) == 1 && v.Marks[0].Code == rundoc.FirstRound
-				if aside != (v.Round == 1 && tc.rounds == 6) {
+				if aside != (v.Round == 1 && tc.aside) {
 					t.Errorf("round %d, pool %d: marks %v", v.Round, v.PoolSize, v.Marks)
 				}
 			}
