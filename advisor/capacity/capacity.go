@@ -141,9 +141,9 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 		c.tabulate()
 		c.reached(byPoolSize(visits), doc.Plan.PromisePercent)
 		findings = append(findings, c.missed()...)
-		curves, findings = append(curves, c), append(append(findings, doubts(c, visits)...), coldFirst(doc.Plan, name)...)
+		curves, findings = append(curves, c), append(findings, doubts(c, visits)...)
 	}
-	return curves, findings
+	return curves, append(findings, coldStarts(doc.Plan)...)
 }
 
 // Doubts are the findings about the visits alone, without a law.
@@ -151,10 +151,10 @@ func Doubts(doc *rundoc.Document) []advisor.Finding {
 	var out []advisor.Finding
 	for _, name := range doc.Plan.Scenarios {
 		if visits := sweepVisits(doc, name); len(visits) > 0 {
-			out = append(append(out, doubts(curve(name, visits), visits)...), coldFirst(doc.Plan, name)...)
+			out = append(out, doubts(curve(name, visits), visits)...)
 		}
 	}
-	return out
+	return append(out, coldStarts(doc.Plan)...)
 }
 
 // sweepVisits are the visits of a scenario's sweep that count.
@@ -164,7 +164,7 @@ func sweepVisits(doc *rundoc.Document, name string) []rundoc.Visit {
 	})
 }
 
-// Dropped tells whether a visit belongs to a first round that differed from the others and was made again.
+// Dropped tells whether a visit belongs to a first round that differed from the others and is set aside.
 func Dropped(v rundoc.Visit) bool {
 	return marked(v, rundoc.FirstRound)
 }

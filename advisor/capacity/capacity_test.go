@@ -185,7 +185,7 @@ func TestLateLevel(t *testing.T) {
 }
 
 // A first warm-up that did not settle is told and blocks nothing; of one that did, or of a document that does not say, nothing is told.
-func TestColdFirst(t *testing.T) {
+func TestColdStarts(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		all  []rundoc.Warmup
@@ -193,7 +193,6 @@ func TestColdFirst(t *testing.T) {
 	}{
 		{"an older document", nil, 0},
 		{"settled", []rundoc.Warmup{{Scenario: "s", Seconds: 15, Settled: true}}, 0},
-		{"of another scenario", []rundoc.Warmup{{Scenario: "other", Seconds: 15}}, 0},
 		{"not settled", []rundoc.Warmup{{Scenario: "s", Seconds: 24, StepSeconds: 4, Spread: .12}}, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -210,6 +209,17 @@ func TestColdFirst(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestFirstRoundThatHadToStay(t *testing.T) {
+	d := doc(realLevels[:7], [][]float64{{10, 20, 30, 40, 50, 45, 40}, {11, 19, 31, 41, 49, 46, 41}, {10, 21, 29, 39, 51, 44, 39}})
+	for _, differs := range []bool{false, true} {
+		d.Plan.FirstRoundDiffers = differs
+		_, findings := Analyse(d)
+		if strings.Contains(codes(findings), "first-round") != differs || strings.Contains(codes(Doubts(d)), "first-round") != differs {
+			t.Errorf("differs %v: findings %s, %s", differs, codes(findings), codes(Doubts(d)))
+		}
 	}
 }
 

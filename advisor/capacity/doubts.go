@@ -91,20 +91,26 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 	return out
 }
 
-// coldFirst is R10 for a first warm-up that ended before throughput had settled. It blocks nothing: a first round that
-// suffered from it is found and made again, or taken out of the comparison with its round.
-func coldFirst(p rundoc.Plan, scenario string) []advisor.Finding {
+// coldStarts says what the server was not ready for: R10 for a first warm-up that ended before throughput had settled, and a
+// word on a first round that differs and had to stay. Neither blocks: the effect of a round is taken out of the comparison
+// of pool sizes.
+func coldStarts(p rundoc.Plan) []advisor.Finding {
+	var out []advisor.Finding
 	for _, w := range p.FirstWarmups {
-		if w.Scenario != scenario || w.Settled {
+		if w.Settled {
 			continue
 		}
 		text := fmt.Sprintf("throughput had not settled when the first warm-up ended after %.3g s", w.Seconds)
 		if w.Spread > 0 {
 			text += fmt.Sprintf(": the last three means of %.2g s still differed by %.0f %%", w.StepSeconds, 100*w.Spread)
 		}
-		return []advisor.Finding{{Code: "R10", Scenario: scenario, Text: text, Lift: "a longer --budget, which lengthens the first warm-up with it, or a quieter machine"}}
+		out = append(out, advisor.Finding{Code: "R10", Scenario: w.Scenario, Text: text, Lift: "a longer --budget, which lengthens the first warm-up with it, or a quieter machine"})
 	}
-	return nil
+	if p.FirstRoundDiffers {
+		out = append(out, advisor.Finding{Code: "first-round", Text: "the first round differs from the others by more than 5 %, and there was no time to make it again: the comparison of pool sizes is free of it, the absolute figures are not",
+			Lift: "a longer --budget"})
+	}
+	return out
 }
 
 // roundSpread is the standard deviation between rounds of the mean of ln X.
