@@ -57,7 +57,7 @@ func (s *Sweep) Run(ctx context.Context, p *rundoc.Plan, start time.Time, deadli
 			break
 		}
 		if s.Grow {
-			r.levels = s.extend(ctx, r.levels, r.visits)
+			r.extend(ctx, round)
 		}
 	}
 	p.Levels = r.levels
@@ -243,46 +243,6 @@ func fillOp(o engine.OpResult) (op rundoc.Op, err error) {
 		*h.to = string(text)
 	}
 	return op, nil
-}
-
-// extend adds one pool size, half as large again as the largest, while fewer than two lie beyond the best one of any
-// scenario and the server has room.
-func (s *Sweep) extend(ctx context.Context, levels []int, visits []rundoc.Visit) []int {
-	top := levels[len(levels)-1]
-	next := min(top*3/2, s.Free)
-	if next <= top || beyondBest(levels, visits) >= 2 {
-		return levels
-	}
-	if err := s.Engine.Grow(ctx, next); err != nil {
-		s.Log.Warn("no more pool sizes", "wanted", next, "err", err)
-		s.Free = top
-		return levels
-	}
-	s.Log.Info("the best pool size is near the largest: adding one", "pool", next)
-	return append(slices.Clone(levels), next)
-}
-
-// beyondBest is the number of pool sizes above the best one, of the scenario that has fewest.
-func beyondBest(levels []int, visits []rundoc.Visit) int {
-	sums := map[string]map[int][2]float64{}
-	for _, v := range visits {
-		if sums[v.Scenario] == nil {
-			sums[v.Scenario] = map[int][2]float64{}
-		}
-		c := sums[v.Scenario][v.PoolSize]
-		sums[v.Scenario][v.PoolSize] = [2]float64{c[0] + v.TPS, c[1] + 1}
-	}
-	least := len(levels)
-	for _, byLevel := range sums {
-		best, at := -1.0, 0
-		for i, n := range levels {
-			if c := byLevel[n]; c[1] > 0 && c[0]/c[1] > best {
-				best, at = c[0]/c[1], i
-			}
-		}
-		least = min(least, len(levels)-1-at)
-	}
-	return least
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -71,6 +71,25 @@ func TestRunExtends(t *testing.T) {
 	}
 }
 
+// A pool size is not added at the price of rounds: none of three where nothing lies beyond the best one, none of five where
+// one does.
+func TestRoomForAPoolSize(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		left         time.Duration // of the time, after the first of five rounds at 7 pool sizes that took 7 s
+		none, second bool          // what is added where no pool size lies beyond the best, and where one does
+	}{{"two rounds of 8 s left", 17 * time.Second, true, false}, {"four rounds left", 33 * time.Second, true, true}, {"no time", 15 * time.Second, false, false}} {
+		for beyond, want := range []bool{tc.none, tc.second} {
+			if got := room(tc.left, 7*time.Second, 7, keep(beyond)-1); got != want {
+				t.Errorf("%s, %d beyond the best: %v, want %v", tc.name, beyond, got, want)
+			}
+		}
+	}
+	if !room(8*time.Second, 7*time.Second, 7, -3) || room(7*time.Second, 7*time.Second, 7, -3) {
+		t.Error("after the fifth round, a pool size needs the time of one round more")
+	}
+}
+
 // A slow first round is made again and set aside where there is time; where there is none it is set aside if five are left,
 // and else kept and told.
 func TestRunMakesAColdRoundAgain(t *testing.T) {
