@@ -155,6 +155,27 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// An interrupted round leaves the others their effects, whether it made two visits or four.
+func TestEffectsOfAnInterruptedRun(t *testing.T) {
+	levels := realLevels[:7]
+	var rounds [][]float64
+	for _, shift := range []float64{1, .8, 1.2, 1.1} {
+		var row []float64
+		for i := range levels {
+			row = append(row, 1000*float64(i+1)*shift)
+		}
+		rounds = append(rounds, row)
+	}
+	for _, made := range []int{0, 2, 4, 7} {
+		d := doc(levels, rounds)
+		d.Visits = d.Visits[:21+made]
+		effects := roundEffects(d.Visits)
+		if got, want := effects[2]-effects[1], math.Log(.8); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%d visits in the last round: the second is %.3f from the first, want %.3f", made, got, want)
+		}
+	}
+}
+
 // On a plateau, a pool size that was added late and had one or two fast visits is not chosen for them; what it showed is told.
 func TestLateLevel(t *testing.T) {
 	xs := []float64{1000, 1900, 3000, 3050, 3040, 3060, 3020}
