@@ -84,7 +84,7 @@ COMMIT;
 }
 
 // noisyNeighbour is somebody who keeps twelve processes busy in bursts that are longer than a visit, with breaks in between
-// that are as long: R11.
+// that are as long: R11, and R6 for the load itself.
 func (h *handmade) noisyNeighbour(t *testing.T) {
 	defer h.others(t, 12, fmt.Sprintf(`SELECT setseed(0.42); DO $$
 DECLARE at timestamptz := '%s'; BEGIN
@@ -98,6 +98,7 @@ END $$`, time.Now().Format(time.RFC3339Nano)))()
 		t.Fatalf("exit %d\n%s\n%s", code, stdout, stderr)
 	}
 	refused(t, out, "R11", "visits of the same pool size differ by", true)
+	refused(t, out, "R6", "other sessions kept the server busy in", true)
 }
 
 // others are sessions that do something until the function that comes back is called.
