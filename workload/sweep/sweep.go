@@ -61,7 +61,8 @@ func (s *Sweep) Run(ctx context.Context, p *rundoc.Plan, start time.Time, deadli
 		}
 	}
 	p.Levels = r.levels
-	return r.visits, r.again(ctx)
+	err := r.again(ctx) // adds visits
+	return r.visits, err
 }
 
 // run is one sweep under way.
