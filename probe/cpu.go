@@ -37,6 +37,12 @@ func (e Env) cpu(pid string) CPU {
 	return c
 }
 
+// OwnCPUs is how many processors this process may use, a quota of its control group included; 0 when it cannot be told.
+func OwnCPUs() float64 {
+	n, _ := RealEnv().cpu("self").Effective.Get()
+	return n
+}
+
 func count(f Fact[map[int]bool]) Fact[int] {
 	return Fact[int]{Value: len(f.Value), State: f.State, Source: f.Source, Note: f.Note}
 }

@@ -143,7 +143,7 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 		findings = append(findings, c.missed()...)
 		curves, findings = append(curves, c), append(findings, doubts(c, visits)...)
 	}
-	return curves, findings
+	return curves, append(findings, coldStarts(doc.Plan)...)
 }
 
 // Doubts are the findings about the visits alone, without a law.
@@ -154,7 +154,7 @@ func Doubts(doc *rundoc.Document) []advisor.Finding {
 			out = append(out, doubts(curve(name, visits), visits)...)
 		}
 	}
-	return out
+	return append(out, coldStarts(doc.Plan)...)
 }
 
 // sweepVisits are the visits of a scenario's sweep that count.
@@ -164,9 +164,9 @@ func sweepVisits(doc *rundoc.Document, name string) []rundoc.Visit {
 	})
 }
 
-// Dropped tells whether a visit belongs to a first round that differed from the others and was made again.
+// Dropped tells whether a visit belongs to a first round that differed from the others and is set aside.
 func Dropped(v rundoc.Visit) bool {
-	return slices.ContainsFunc(v.Marks, func(m rundoc.Mark) bool { return m.Code == rundoc.FirstRound })
+	return marked(v, rundoc.FirstRound)
 }
 
 // curve is the curve without a law.
@@ -204,11 +204,16 @@ const (
 	Surely = 0.95
 )
 
-// choose finds the best pool size, and the smallest one that is as good.
+// choose finds the best pool size, and the smallest one that is as good. A pool size that was added late has too few visits
+// for a ratio: were it the best, nothing could be held against it, and it would be chosen for a single fast visit.
 func (c *Capacity) choose(byPool map[int][]rundoc.Visit) {
-	best := 0
+	enough := 0
+	for _, l := range c.Levels {
+		enough = min(max(enough, l.Visits), leastPairs)
+	}
+	best := -1
 	for i, l := range c.Levels {
-		if l.TPS > c.Levels[best].TPS {
+		if l.Visits >= enough && (best < 0 || l.TPS > c.Levels[best].TPS) {
 			best = i
 		}
 	}

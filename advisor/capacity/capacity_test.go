@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,26 @@ func TestFindings(t *testing.T) {
 		{"too few levels", make5(levels[:4], .01, .02), nil, "R1", "", false},
 		{"best is the last", make5(levels[:5], .01, .02), nil, "R2", "", false},
 		{"saturated client", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Client.CPUShare = 0.9 }, "R5", "", true},
+		{"client at its limit and Little's law in a third of the visits", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.PoolSize <= 2 {
+				v.Client.CPUShare, v.Marks = 0.9, []rundoc.Mark{{Code: "little"}}
+			}
+		}, "", "R", false},
+		{"saturated client where it is fastest", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.PoolSize == 32 {
+				v.Client.CPUShare = 0.9
+			}
+		}, "R5", "", true},
+		{"foreign load at the chosen size", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.PoolSize == 32 {
+				v.Marks = []rundoc.Mark{{Code: "foreign"}}
+			}
+		}, "R6", "", true},
+		{"foreign load elsewhere", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.PoolSize == 1 {
+				v.Marks = []rundoc.Mark{{Code: "foreign"}}
+			}
+		}, "R6", "", false},
 		{"foreign load", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Marks = []rundoc.Mark{{Code: "foreign"}} }, "R6", "", true},
 		{"failures", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Failed = v.Transactions / 50 }, "R7", "", true},
 		{"not settled", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Marks = []rundoc.Mark{{Code: rundoc.Unsteady}} }, "R10", "", true},
@@ -131,6 +152,95 @@ func TestFindings(t *testing.T) {
 				t.Errorf("blocks %v, want %v: %+v", blocks, tc.blocks, findings)
 			}
 		})
+	}
+}
+
+// An interrupted round leaves the others their effects, whether it made two visits or four.
+func TestEffectsOfAnInterruptedRun(t *testing.T) {
+	levels := realLevels[:7]
+	var rounds [][]float64
+	for _, shift := range []float64{1, .8, 1.2, 1.1} {
+		var row []float64
+		for i := range levels {
+			row = append(row, 1000*float64(i+1)*shift)
+		}
+		rounds = append(rounds, row)
+	}
+	for _, made := range []int{0, 2, 4, 7} {
+		d := doc(levels, rounds)
+		d.Visits = d.Visits[:21+made]
+		effects := roundEffects(d.Visits)
+		if got, want := effects[2]-effects[1], math.Log(.8); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%d visits in the last round: the second is %.3f from the first, want %.3f", made, got, want)
+		}
+	}
+}
+
+// On a plateau, a pool size that was added late and had one or two fast visits is not chosen for them; what it showed is told.
+func TestLateLevel(t *testing.T) {
+	xs := []float64{1000, 1900, 3000, 3050, 3040, 3060, 3020}
+	var rounds [][]float64
+	for r := range 5 {
+		var row []float64
+		for i, x := range xs {
+			row = append(row, x*(1+.003*float64((r+i)%3-1)))
+		}
+		rounds = append(rounds, row)
+	}
+	for _, late := range []int{1, 2, 3} {
+		d := doc([]int{1, 2, 4, 8, 16, 32, 64}, rounds)
+		for r := 6 - late; r <= 5; r++ {
+			v := d.Visits[len(d.Visits)-1]
+			v.PoolSize, v.Callers, v.Round, v.TPS = 96, 96, r, 3180
+			d.Visits = append(d.Visits, v)
+		}
+		curves, findings := Analyse(d)
+		c := curves[0]
+		if late < leastPairs && (c.Best == 96 || c.Chosen != 4) || late >= leastPairs && c.Best != 96 {
+			t.Errorf("%d visits at 96: best %d, chosen %d", late, c.Best, c.Chosen)
+		}
+		if !strings.Contains(codes(findings), "R2") {
+			t.Errorf("%d visits at 96: findings %s, want R2", late, codes(findings))
+		}
+	}
+}
+
+// A first warm-up that did not settle is told and blocks nothing; of one that did, or of a document that does not say, nothing is told.
+func TestColdStarts(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		all  []rundoc.Warmup
+		want int
+	}{
+		{"an older document", nil, 0},
+		{"settled", []rundoc.Warmup{{Scenario: "s", Seconds: 15, Settled: true}}, 0},
+		{"not settled", []rundoc.Warmup{{Scenario: "s", Seconds: 24, StepSeconds: 4, Spread: .12}}, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := doc(realLevels[:7], [][]float64{{10, 20, 30, 40, 50, 45, 40}, {11, 19, 31, 41, 49, 46, 41}, {10, 21, 29, 39, 51, 44, 39}})
+			d.Plan.FirstWarmups = tc.all
+			_, findings := Analyse(d)
+			for _, some := range [][]advisor.Finding{findings, Doubts(d)} {
+				some = slices.DeleteFunc(slices.Clone(some), func(f advisor.Finding) bool { return f.Code != "R10" })
+				if len(some) != tc.want {
+					t.Fatalf("findings %+v, want %d", some, tc.want)
+				}
+				if tc.want > 0 && (some[0].Blocks || some[0].Scenario != "s" || !strings.Contains(some[0].Text, "24 s: the last three means of 4 s still differed by 12 %")) {
+					t.Errorf("finding %+v", some[0])
+				}
+			}
+		})
+	}
+}
+
+func TestFirstRoundThatHadToStay(t *testing.T) {
+	d := doc(realLevels[:7], [][]float64{{10, 20, 30, 40, 50, 45, 40}, {11, 19, 31, 41, 49, 46, 41}, {10, 21, 29, 39, 51, 44, 39}})
+	for _, differs := range []bool{false, true} {
+		d.Plan.FirstRoundDiffers = differs
+		_, findings := Analyse(d)
+		if strings.Contains(codes(findings), "first-round") != differs || strings.Contains(codes(Doubts(d)), "first-round") != differs {
+			t.Errorf("differs %v: findings %s, %s", differs, codes(findings), codes(Doubts(d)))
+		}
 	}
 }
 

@@ -3,11 +3,8 @@ package capacity
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
-
-	"gonum.org/v1/gonum/stat"
 
 	"pgfit/advisor"
 	"pgfit/advisor/queue"
@@ -19,6 +16,7 @@ import (
 const (
 	leastLevels = 6     // R1: fewer fit exactly and hide every lack of fit
 	leastSpan   = 8     // R1: largest over smallest pool size
+	leastPairs  = 3     // visits of a pool size that the others are held against
 	draws       = 1000  // of the bootstrap of USL
 	queueDraws  = 200   // of the bootstrap of the queue, whose refits cost more
 	refitReach  = 3     // steps in the number of servers that a refit may go: with one the interval covers 80 to 90 %, with three 95 %
@@ -115,101 +113,4 @@ func judge(f *Fit, points []usl.Point, scenario string) []advisor.Finding {
 
 func highest(levels []queue.Level) queue.Level {
 	return slices.MaxFunc(levels, func(a, b queue.Level) int { return cmp.Compare(a.LogX, b.LogX) })
-}
-
-// doubts are the refusals that rest on the visits themselves.
-func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
-	var out []advisor.Finding
-	add := func(code, text, lift string, blocks bool) {
-		out = append(out, advisor.Finding{Code: code, Scenario: c.Scenario, Text: text, Lift: lift, Blocks: blocks})
-	}
-	if top := c.Levels[len(c.Levels)-1].Pool; c.Best == top && len(c.Levels) > 1 {
-		add("R2", fmt.Sprintf("the best pool size is the largest one measured: the server carries at least %d", top), "measure larger pool sizes", false)
-	}
-	count := map[string]int{}
-	deciding, unsettled := false, false
-	for _, v := range visits {
-		if v.Client.CPUShare > clientLimit {
-			count["R5"]++
-		}
-		for _, m := range v.Marks {
-			switch m.Code {
-			case "foreign":
-				count["R6"]++
-			case "little":
-				count["R5"]++
-			case rundoc.Unsteady:
-				count["R10"]++
-				unsettled = unsettled || v.PoolSize == c.Chosen
-			}
-		}
-		if all := v.Transactions + v.Failed; all > 0 && float64(v.Failed) > errorLimit*float64(all) {
-			count["R7"]++
-			deciding = deciding || v.PoolSize == c.Chosen
-		}
-	}
-	most := func(code string) bool { return 2*count[code] > len(visits) }
-	if most("R5") {
-		add("R5", "the load generator, not the server, was the limit in most visits", "run pgfit on another machine, or give it more processors", true)
-	}
-	if n := count["R6"]; n > 0 {
-		add("R6", fmt.Sprintf("other sessions kept the server busy in %d of %d visits", n, len(visits)), "measure when nobody else does, or on a scratch server", most("R6"))
-	}
-	if n := count["R7"]; n > 0 {
-		add("R7", fmt.Sprintf("more than 0.1 %% of the operations failed in %d of %d visits", n, len(visits)), "see the errors in run.json; the operations have to succeed first", deciding)
-	}
-	if n := count["R10"]; n > 0 {
-		add("R10", fmt.Sprintf("throughput had not settled when the visit ended in %d of %d visits", n, len(visits)), "longer visits (--measure), or a longer first warm-up", unsettled && most("R10"))
-	}
-	if d := drift(visits); math.Abs(d) > driftLimit {
-		add("R11", fmt.Sprintf("the second half of the rounds is %+.0f %% from the first: something drifts; the comparison of pool sizes is free of it, the absolute figures are not", 100*(math.Exp(d)-1)),
-			"let the server settle before, or find what grows", false)
-	}
-	// Complete rounds take what a whole round was faster or slower out of every comparison, so only what is left blocks.
-	if sd := residualSpread(visits); sd > noiseLimit {
-		add("R11", fmt.Sprintf("visits of the same pool size differ by %.0f %% (standard deviation) within their rounds: the environment is too noisy", 100*sd),
-			"measure when the machine is quiet, or longer", true)
-	} else if sd := roundSpread(visits); sd > noiseLimit {
-		add("R11", fmt.Sprintf("rounds differ by %.0f %% (standard deviation): something else used the machine; the comparison of pool sizes is free of it, the absolute figures are not", 100*sd),
-			"measure when the machine is quiet", false)
-	}
-	return out
-}
-
-// roundSpread is the standard deviation between rounds of the mean of ln X.
-func roundSpread(visits []rundoc.Visit) float64 {
-	if means := sortedMeans(visits); len(means) >= 3 {
-		return stat.StdDev(means, nil)
-	}
-	return 0
-}
-
-// sortedMeans are the rounds' means of ln X in the order of the rounds.
-func sortedMeans(visits []rundoc.Visit) []float64 {
-	means := roundMeans(visits)
-	values := make([]float64, 0, len(means))
-	for _, r := range slices.Sorted(maps.Keys(means)) {
-		values = append(values, means[r])
-	}
-	return values
-}
-
-// residualSpread is the standard deviation of ln X once the means of pool sizes and rounds are taken out.
-func residualSpread(visits []rundoc.Visit) float64 {
-	effects := roundEffects(visits)
-	sum, n := map[int]float64{}, map[int]float64{}
-	for _, v := range visits {
-		sum[v.PoolSize] += math.Log(v.TPS) - effects[v.Round]
-		n[v.PoolSize]++
-	}
-	df := len(visits) - len(sum) - max(0, len(effects)-1)
-	if df < 3 {
-		return 0
-	}
-	ss := 0.0
-	for _, v := range visits {
-		d := math.Log(v.TPS) - effects[v.Round] - sum[v.PoolSize]/n[v.PoolSize]
-		ss += d * d
-	}
-	return math.Sqrt(ss / float64(df))
 }

@@ -27,7 +27,8 @@ const leastForEffects = 3
 func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	l := Level{Pool: pool, Visits: len(visits)}
 	logs := make([]float64, len(visits))
-	hist := merged(visits)
+	hists := histograms(visits)
+	hist := merged(hists)
 	var n, service, wait, wal, seconds float64
 	for i, v := range visits {
 		logs[i] = math.Log(v.TPS) - effects[v.Round]
@@ -65,7 +66,7 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	}
 	if hist.TotalCount() >= leastForP99 {
 		l.P99 = float64(hist.ValueAtQuantile(99)) / 1e6
-		l.P99Interval = quantileInterval(visits, .99)
+		l.P99Interval = quantileInterval(hists, .99)
 	}
 	return l
 }
@@ -122,16 +123,22 @@ func roundEffects(visits []rundoc.Visit) map[int]float64 {
 	return effects
 }
 
-// roundMeans is the mean of ln X of each round, over the pool sizes that every round has; nil when there is none.
+// roundMeans is the mean of ln X of each round, over the pool sizes that every round has; nil when there is none. A round that
+// was interrupted after a visit or two has no mean, and leaves the others theirs.
 func roundMeans(visits []rundoc.Visit) map[int]float64 {
 	rounds, at := map[int]int{}, map[int]int{}
 	for _, v := range visits {
 		rounds[v.Round]++
-		at[v.PoolSize]++
+	}
+	maps.DeleteFunc(rounds, func(_, visits int) bool { return visits < leastForEffects })
+	for _, v := range visits {
+		if rounds[v.Round] > 0 {
+			at[v.PoolSize]++
+		}
 	}
 	sum, n := map[int]float64{}, map[int]float64{}
 	for _, v := range visits {
-		if at[v.PoolSize] == len(rounds) {
+		if rounds[v.Round] > 0 && at[v.PoolSize] == len(rounds) {
 			sum[v.Round] += math.Log(v.TPS)
 			n[v.Round]++
 		}

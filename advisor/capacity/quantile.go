@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"pgfit/advisor/usl"
+	"pgfit/workload/engine"
 	"pgfit/workload/rundoc"
 )
 
@@ -39,30 +40,43 @@ func ranks(n int64, p float64) (l, u int64, confidence float64, ok bool) {
 	return l, u, confidence, ok
 }
 
-// merged is the histogram of the service times of some visits.
-func merged(visits []rundoc.Visit) *hdrhistogram.Histogram {
-	all := hdrhistogram.New(1, 60_000_000, 3)
-	for _, v := range visits {
+func newHist() *hdrhistogram.Histogram {
+	return hdrhistogram.New(engine.HistMin, engine.HistMax, engine.HistDigits)
+}
+
+// histograms are those of the service times of some visits, one each: decoding is most of the work, so it is done once.
+func histograms(visits []rundoc.Visit) []*hdrhistogram.Histogram {
+	out := make([]*hdrhistogram.Histogram, len(visits))
+	for i, v := range visits {
+		out[i] = newHist()
 		for _, o := range v.Ops {
 			if h, err := hdrhistogram.Decode([]byte(o.Service)); err == nil {
-				all.Merge(h)
+				out[i].Merge(h)
 			}
 		}
+	}
+	return out
+}
+
+func merged(hists []*hdrhistogram.Histogram) *hdrhistogram.Histogram {
+	all := newHist()
+	for _, h := range hists {
+		all.Merge(h)
 	}
 	return all
 }
 
-// quantileInterval is the 95 % interval of the p-quantile of the service time, in seconds: over rounds by Student's t of
-// its logarithm, of a single visit by order statistics. Zero where a visit has too few operations for two sides.
-func quantileInterval(visits []rundoc.Visit, p float64) usl.Interval {
+// quantileInterval is the 95 % interval of the p-quantile of the service time, in seconds, from the histograms of visits:
+// over rounds by Student's t of its logarithm, of a single visit by order statistics. Zero where a visit has too few
+// operations for two sides.
+func quantileInterval(hists []*hdrhistogram.Histogram, p float64) usl.Interval {
 	var logs []float64
-	for _, v := range visits {
-		h := merged([]rundoc.Visit{v})
+	for _, h := range hists {
 		l, u, _, ok := ranks(h.TotalCount(), p)
 		if !ok {
 			return usl.Interval{}
 		}
-		if len(visits) == 1 {
+		if len(hists) == 1 {
 			n := float64(h.TotalCount())
 			at := func(rank int64) float64 { return float64(h.ValueAtQuantile(100*float64(rank)/n)) / 1e6 }
 			return usl.Interval{Low: at(l), High: at(u)}

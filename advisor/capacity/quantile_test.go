@@ -46,20 +46,20 @@ func TestQuantileIntervalCovers(t *testing.T) {
 	truth := -.002 * math.Log(.01)
 	one, five, n := 0, 0, trials(100, 1000)
 	for range n {
-		if iv := quantileInterval([]rundoc.Visit{visitOf(t, rng, 1000, .002)}, .99); iv.Low <= truth && truth <= iv.High {
+		if iv := quantileInterval(histograms([]rundoc.Visit{visitOf(t, rng, 1000, .002)}), .99); iv.Low <= truth && truth <= iv.High {
 			one++
 		}
 		var visits []rundoc.Visit
 		for range 5 {
 			visits = append(visits, visitOf(t, rng, 1000, .002))
 		}
-		if iv := quantileInterval(visits, .99); iv.Low <= truth && truth <= iv.High {
+		if iv := quantileInterval(histograms(visits), .99); iv.Low <= truth && truth <= iv.High {
 			five++
 		}
 	}
 	within95(t, "one visit", one, n, .93, 1)
 	within95(t, "five rounds", five, n, .90, .98)
-	if iv := quantileInterval([]rundoc.Visit{visitOf(t, rng, 300, .002)}, .99); iv.High != 0 {
+	if iv := quantileInterval(histograms([]rundoc.Visit{visitOf(t, rng, 300, .002)}), .99); iv.High != 0 {
 		t.Errorf("300 operations are too few: %+v", iv)
 	}
 }

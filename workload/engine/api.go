@@ -47,6 +47,7 @@ type Config struct {
 	Driver   string   // "" is DriverAuto
 	MaxTries int      // of a transaction after a serialization failure or a deadlock; 0 is 1, as in pgbench
 	Threads  int      // workers of the epoll driver; 0 chooses
+	CPUs     float64  // that this process may use, by a control group's quota for example; 0 takes the runtime's word
 	Log      *slog.Logger
 }
 

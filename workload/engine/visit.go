@@ -124,6 +124,15 @@ func (b *base) newVisit(load Load, open, recorders int) (*visit, error) {
 	return v, nil
 }
 
+// processors is how many the load generator can use at once. Go's runtime rounds a quota up, to two at the least, so a
+// process that may use a fifth of a processor would never be seen to use it up.
+func (v *visit) processors() float64 {
+	if q := v.b.cfg.CPUs; q > 0 {
+		return min(float64(v.threads), q)
+	}
+	return float64(v.threads)
+}
+
 func (v *visit) since() time.Duration { return time.Since(v.start) }
 
 func (v *visit) over(now time.Duration) bool { return v.stop.Load() || now >= v.win.until }

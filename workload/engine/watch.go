@@ -36,7 +36,7 @@ func (v *visit) watch(ctx context.Context) func(*Result) {
 		}
 		res.Elapsed = max(0, ended-v.win.from)
 		if res.Elapsed > 0 {
-			res.CPUShare = res.CPU.Seconds() / res.Elapsed.Seconds() / float64(v.threads)
+			res.CPUShare = res.CPU.Seconds() / res.Elapsed.Seconds() / v.processors()
 			res.MeanBusy *= float64(v.win.until-v.win.from) / float64(res.Elapsed)
 		}
 		res.LagP99 = time.Duration(v.lag.hist.ValueAtQuantile(99)) * time.Microsecond

@@ -180,6 +180,7 @@ func (j *Job) sweep(ctx context.Context, data *load.Data) (*sweep.Sweep, func(),
 	}
 	cfg := engine.Config{
 		Connect: connect, Vars: j.vars(data), Seed: j.Doc.Plan.Seed, Protocol: j.Protocol, Driver: j.Driver, MaxTries: j.MaxTries, Log: j.Log,
+		CPUs: probe.OwnCPUs(),
 	}
 	weights := map[string][]int{}
 	n := 0
@@ -231,25 +232,28 @@ func (j *Job) vars(data *load.Data) map[string]string {
 	return v
 }
 
-// calibrate is phase A: the median time to connect and to go there and back.
+// calibrate is phase A: the median time to connect and to go there and back. Far away it makes do with fewer of either.
 func calibrate(ctx context.Context, cfg *pgx.ConnConfig) (c rundoc.Calibration, err error) {
-	const connects, trips = 20, 200
+	const connects, trips, least, patience = 50, 200, 10, time.Second
 	var conn *pgx.Conn
 	times := make([]float64, 0, trips)
-	for range connects {
+	more := func(start time.Time, n int) bool {
+		return len(times) < least || len(times) < n && time.Since(start) < patience
+	}
+	for start := time.Now(); more(start, connects); {
+		if conn != nil {
+			conn.Close(ctx)
+		}
 		begun := time.Now()
 		if conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
 			return c, err
 		}
 		times = append(times, time.Since(begun).Seconds())
-		if len(times) < connects {
-			conn.Close(ctx)
-		}
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	c.ConnectSeconds, c.Samples = median(times), connects
+	c.ConnectSeconds, c.Samples = median(times), len(times)
 	times = times[:0]
-	for range trips {
+	for start := time.Now(); more(start, trips); {
 		begun := time.Now()
 		if _, err := conn.Exec(ctx, "SELECT 1"); err != nil {
 			return c, err

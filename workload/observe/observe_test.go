@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -106,6 +107,35 @@ func TestDeltaMissing(t *testing.T) {
 	d := Delta(Counters{"commits": 10, "wal_bytes": 500}, Counters{"commits": 30, "wal_bytes": 100})
 	if d.Commits != 20 || d.WALBytes != -1 || d.WALSync != -1 {
 		t.Errorf("Delta = %+v, want 20 commits, and -1 for what was reset or is missing", d)
+	}
+}
+
+// Little's law as an audit: connections that were not in use are found; a stall over the edge of a window, failures, an open
+// loop and callers who think are no such thing.
+func TestLittle(t *testing.T) {
+	full := rundoc.Visit{PoolSize: 8, Callers: 8, Seconds: 1, Transactions: 100, MeanBusy: 7.99, Ops: []rundoc.Op{{Count: 100, MeanService: .06}}}
+	for _, tc := range []struct {
+		name   string
+		change func(*rundoc.Visit)
+		want   bool
+	}{
+		{"in use, a stall at the edge", func(v *rundoc.Visit) {}, false},
+		{"idle for a tenth", func(v *rundoc.Visit) { v.MeanBusy = 7.2 }, true},
+		{"callers queue for a pool in use", func(v *rundoc.Visit) { v.Callers = 40 }, false},
+		{"fewer callers than connections", func(v *rundoc.Visit) { v.Callers, v.MeanBusy = 4, 4 }, false},
+		{"open loop", func(v *rundoc.Visit) { v.MeanBusy, v.Rate = 2, 50 }, false},
+		{"callers who think", func(v *rundoc.Visit) {
+			v.MeanBusy, v.Extra = 2, map[string]float64{rundoc.ThinkSeconds: .1}
+		}, false},
+		{"failures", func(v *rundoc.Visit) { v.MeanBusy, v.Failed = 2, 1 }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			v := full
+			tc.change(&v)
+			if got := slices.ContainsFunc(Marks(v), func(m rundoc.Mark) bool { return m.Code == "little" }); got != tc.want {
+				t.Errorf("marks %+v, want little: %v", Marks(v), tc.want)
+			}
+		})
 	}
 }
 

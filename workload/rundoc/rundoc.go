@@ -80,6 +80,19 @@ type Plan struct {
 	CheckRounds    int      `json:"check_rounds,omitempty"`                // phase C: rounds over the pools that are held against each other at the demanded rate
 	CheckSeconds   float64  `json:"check_seconds,omitempty"`               // of each of its visits
 	PromisePercent float64  `json:"promised_half_width_percent,omitempty"` // of a pool size's mean throughput, assuming 5 % noise between visits
+	FirstWarmups   []Warmup `json:"first_warmups,omitempty"`               // what became of FirstWarmup, by scenario; nil in older documents
+	// FirstRoundDiffers: the first round differed from the others, and there was no time to make it again.
+	FirstRoundDiffers bool `json:"first_round_differs,omitempty"`
+}
+
+// Warmup is the load on one scenario before its first visit, until successive means of the throughput agreed.
+type Warmup struct {
+	Scenario    string  `json:"scenario"`
+	PoolSize    int     `json:"pool_size"`
+	Seconds     float64 `json:"seconds"`                   // that it took
+	StepSeconds float64 `json:"step_seconds"`              // of one mean
+	Spread      float64 `json:"spread_of_means,omitempty"` // largest of the last means over the smallest, less 1; 0 unknown
+	Settled     bool    `json:"settled"`
 }
 
 // Calibration is phase A.
@@ -205,7 +218,10 @@ type ServerDelta struct {
 	Foreign            float64 `json:"foreign_mean_busy"` // mean number of busy sessions that are not pgfit's
 }
 
-// FirstRound marks the visits of a first round that differed from the others and was made again: they do not count.
+// ThinkSeconds names the mean think time of the callers among a visit's Extra, where they had one.
+const ThinkSeconds = "think_seconds"
+
+// FirstRound marks the visits of a first round that differed from the others: they do not count.
 const FirstRound = "first-round"
 
 // Unsteady marks a visit whose throughput had not settled when it ended.

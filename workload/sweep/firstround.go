@@ -50,11 +50,11 @@ func cold(visits []rundoc.Visit) bool {
 	return math.Abs(mean) > math.Log1p(firstDiffers) && math.Abs(mean) > student(len(d))*se
 }
 
-// setAside marks the visits of the first round, which has been made again.
+// setAside marks the visits of the first round as not counting.
 func setAside(visits []rundoc.Visit) {
 	for i := range visits {
 		if visits[i].Round == 1 {
-			visits[i].Marks = append(visits[i].Marks, rundoc.Mark{Code: rundoc.FirstRound, Text: "the first round differed from the others by more than 5 % and was made again"})
+			visits[i].Marks = append(visits[i].Marks, rundoc.Mark{Code: rundoc.FirstRound, Text: "the first round differed from the others by more than 5 % and does not count"})
 		}
 	}
 }

@@ -39,15 +39,15 @@ var ErrStorm = errors.New("too many operations fail")
 
 // Run makes the visits of a plan, round by round. A cancelled context ends it early: the visits that were finished come
 // back with the context's error. deadline, where not zero, stops it between rounds; so does Enough. A first round that
-// differs from the others is made again and set aside where there is time. The plan leaves with what was done of it.
+// differs from the others is set aside, and made again where there is time. The plan leaves with what was done of it.
 func (s *Sweep) Run(ctx context.Context, p *rundoc.Plan, start time.Time, deadline time.Time) ([]rundoc.Visit, error) {
 	if err := s.Engine.Grow(ctx, slices.Max(p.Levels)); err != nil {
 		return nil, fmt.Errorf("opening %d connections: %w", slices.Max(p.Levels), err)
 	}
-	if err := s.firstWarmup(ctx, *p); err != nil {
+	r := run{Sweep: s, plan: p, start: start, deadline: deadline, levels: slices.Clone(p.Levels)}
+	if err := r.firstWarmup(ctx); err != nil {
 		return nil, err
 	}
-	r := run{Sweep: s, plan: p, start: start, deadline: deadline, levels: slices.Clone(p.Levels)}
 	for round := 1; round <= p.Rounds; round++ {
 		if err := r.round(ctx, round); err != nil {
 			return r.visits, err
@@ -57,11 +57,12 @@ func (s *Sweep) Run(ctx context.Context, p *rundoc.Plan, start time.Time, deadli
 			break
 		}
 		if s.Grow {
-			r.levels = s.extend(ctx, r.levels, r.visits)
+			r.extend(ctx, round)
 		}
 	}
 	p.Levels = r.levels
-	return r.visits, r.again(ctx)
+	err := r.again(ctx) // adds visits
+	return r.visits, err
 }
 
 // run is one sweep under way.
@@ -109,9 +110,16 @@ func (r *run) late(round int) bool {
 	return true
 }
 
-// again makes one more round in place of a first one that differed from the others.
+// again makes one more round in place of a first one that differed from the others. Without time for it the first round is
+// set aside where five are left, and else kept and told.
 func (r *run) again(ctx context.Context) error {
-	if r.plan.Rounds < minRounds || r.deadline.IsZero() || r.late(r.plan.Rounds) || !cold(r.visits) {
+	if r.plan.Rounds < minRounds || !cold(r.visits) {
+		return nil
+	}
+	if r.deadline.IsZero() || r.late(r.plan.Rounds) {
+		if r.plan.FirstRoundDiffers = r.plan.Rounds <= GoodRounds; !r.plan.FirstRoundDiffers {
+			setAside(r.visits)
+		}
 		return nil
 	}
 	r.Log.Info("the first round differs from the others: making it again")
@@ -132,24 +140,6 @@ func roundsDone(visits []rundoc.Visit, round int, levels []int, p *rundoc.Plan) 
 		}
 	}
 	return before + len(levels)*len(p.Scenarios)
-}
-
-func (s *Sweep) firstWarmup(ctx context.Context, p rundoc.Plan) error {
-	middle := p.Levels[len(p.Levels)/2]
-	for _, name := range p.Scenarios {
-		d := time.Duration(p.FirstWarmup / float64(len(p.Scenarios)) * float64(time.Second))
-		res, err := s.Engine.Run(ctx, engine.Load{Weights: s.Weights[name], Pool: middle, Duration: d, Progress: s.Live})
-		if err != nil {
-			return fmt.Errorf("warming up %s: %w", name, err)
-		}
-		if res.Storm != "" {
-			return fmt.Errorf("warming up %s: %w: %s", name, ErrStorm, res.Storm)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s *Sweep) visit(ctx context.Context, p rundoc.Plan, ref visitRef, round, order int, start time.Time) (rundoc.Visit, error) {
@@ -178,6 +168,9 @@ func (s *Sweep) One(ctx context.Context, load engine.Load, start time.Time) (run
 	v := rundoc.Visit{PoolSize: load.Pool, Callers: load.Callers, Rate: load.Rate, StartSeconds: time.Since(start).Seconds()}
 	if v.Callers == 0 {
 		v.Callers = load.Pool
+	}
+	if load.Think > 0 {
+		v.Extra = map[string]float64{rundoc.ThinkSeconds: load.Think.Seconds()}
 	}
 	if s.Watch != nil {
 		if err := s.Watch.Start(ctx); err != nil {
@@ -251,46 +244,6 @@ func fillOp(o engine.OpResult) (op rundoc.Op, err error) {
 		*h.to = string(text)
 	}
 	return op, nil
-}
-
-// extend adds one pool size, half as large again as the largest, while fewer than two lie beyond the best one of any
-// scenario and the server has room.
-func (s *Sweep) extend(ctx context.Context, levels []int, visits []rundoc.Visit) []int {
-	top := levels[len(levels)-1]
-	next := min(top*3/2, s.Free)
-	if next <= top || beyondBest(levels, visits) >= 2 {
-		return levels
-	}
-	if err := s.Engine.Grow(ctx, next); err != nil {
-		s.Log.Warn("no more pool sizes", "wanted", next, "err", err)
-		s.Free = top
-		return levels
-	}
-	s.Log.Info("the best pool size is near the largest: adding one", "pool", next)
-	return append(slices.Clone(levels), next)
-}
-
-// beyondBest is the number of pool sizes above the best one, of the scenario that has fewest.
-func beyondBest(levels []int, visits []rundoc.Visit) int {
-	sums := map[string]map[int][2]float64{}
-	for _, v := range visits {
-		if sums[v.Scenario] == nil {
-			sums[v.Scenario] = map[int][2]float64{}
-		}
-		c := sums[v.Scenario][v.PoolSize]
-		sums[v.Scenario][v.PoolSize] = [2]float64{c[0] + v.TPS, c[1] + 1}
-	}
-	least := len(levels)
-	for _, byLevel := range sums {
-		best, at := -1.0, 0
-		for i, n := range levels {
-			if c := byLevel[n]; c[1] > 0 && c[0]/c[1] > best {
-				best, at = c[0]/c[1], i
-			}
-		}
-		least = min(least, len(levels)-1-at)
-	}
-	return least
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -14,6 +14,7 @@ import (
 // that there were before.
 type lawful struct {
 	throughput func(pool, before int) float64
+	ramp       bool // throughput doubles in the course of a visit
 	runs       int
 	open       int
 }
@@ -26,7 +27,14 @@ func (l *lawful) Notices() []string                   { return nil }
 func (l *lawful) Run(_ context.Context, load engine.Load) (*engine.Result, error) {
 	x := l.throughput(load.Pool, l.runs)
 	l.runs++
-	return &engine.Result{Elapsed: load.Duration, Transactions: int64(x * load.Duration.Seconds())}, nil
+	res := &engine.Result{Elapsed: load.Duration, Transactions: int64(x * load.Duration.Seconds()), Bins: make([]uint32, load.Duration/bin)}
+	for i := range res.Bins {
+		res.Bins[i] = uint32(x * bin.Seconds())
+		if l.ramp {
+			res.Bins[i] += res.Bins[i] * uint32(i) / uint32(len(res.Bins))
+		}
+	}
+	return res, nil
 }
 
 func sweepOf(l *lawful) *Sweep {
@@ -63,7 +71,27 @@ func TestRunExtends(t *testing.T) {
 	}
 }
 
-// A slow first round is made again and set aside where there is time, and kept where there is none.
+// A pool size is not added at the price of rounds: none of three where nothing lies beyond the best one, none of five where
+// one does.
+func TestRoomForAPoolSize(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		left         time.Duration // of the time, after the first of five rounds at 7 pool sizes that took 7 s
+		none, second bool          // what is added where no pool size lies beyond the best, and where one does
+	}{{"two rounds of 8 s left", 17 * time.Second, true, false}, {"four rounds left", 33 * time.Second, true, true}, {"no time", 15 * time.Second, false, false}} {
+		for beyond, want := range []bool{tc.none, tc.second} {
+			if got := room(tc.left, 7*time.Second, 7, keep(beyond)-1); got != want {
+				t.Errorf("%s, %d beyond the best: %v, want %v", tc.name, beyond, got, want)
+			}
+		}
+	}
+	if !room(8*time.Second, 7*time.Second, 7, -3) || room(7*time.Second, 7*time.Second, 7, -3) {
+		t.Error("after the fifth round, a pool size needs the time of one round more")
+	}
+}
+
+// A slow first round is made again and set aside where there is time; where there is none it is set aside if five are left,
+// and else kept and told.
 func TestRunMakesAColdRoundAgain(t *testing.T) {
 	slow := func(pool, before int) float64 {
 		if before <= 4 { // the first warm-up and the first round
@@ -73,19 +101,24 @@ func TestRunMakesAColdRoundAgain(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name     string
+		planned  int
 		deadline time.Time
 		rounds   int
-	}{{"time", time.Now().Add(time.Hour), 6}, {"no limit given", time.Time{}, 5}} {
+		aside    bool
+	}{{"time", 5, time.Now().Add(time.Hour), 6, true}, {"the rounds are the user's", 5, time.Time{}, 5, false}, {"more of the user's", 6, time.Time{}, 6, true}} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := sweepOf(&lawful{throughput: slow})
-			p := planOf([]int{1, 2, 4, 8}, 5)
+			p := planOf([]int{1, 2, 4, 8}, tc.planned)
 			visits, err := s.Run(context.Background(), &p, time.Now(), tc.deadline)
 			if err != nil || p.Rounds != tc.rounds || len(visits) != 4*tc.rounds {
 				t.Fatalf("%d rounds, %d visits, %v, want %d rounds", p.Rounds, len(visits), err, tc.rounds)
 			}
+			if p.FirstRoundDiffers == tc.aside {
+				t.Errorf("told that the first round differs and stays: %v", p.FirstRoundDiffers)
+			}
 			for _, v := range visits {
 				aside := len(v.Marks) == 1 && v.Marks[0].Code == rundoc.FirstRound
-				if aside != (v.Round == 1 && tc.rounds == 6) {
+				if aside != (v.Round == 1 && tc.aside) {
 					t.Errorf("round %d, pool %d: marks %v", v.Round, v.PoolSize, v.Marks)
 				}
 			}
@@ -98,6 +131,50 @@ func TestRunEndsAtItsDeadline(t *testing.T) {
 	p := planOf([]int{1, 2}, 15)
 	if _, err := s.Run(context.Background(), &p, time.Now(), time.Now().Add(-time.Second)); err != nil || p.Rounds != 1 {
 		t.Errorf("%d rounds, %v: want to end after the first", p.Rounds, err)
+	}
+}
+
+// A visit says that its callers thought, so that nobody takes their pauses for the generator's.
+func TestOneSaysThatCallersThink(t *testing.T) {
+	for _, think := range []time.Duration{0, 50 * time.Millisecond} {
+		v, err := sweepOf(&lawful{throughput: rising}).One(context.Background(), engine.Load{Pool: 4, Duration: time.Second, Think: think}, time.Now())
+		if err != nil || v.Extra[rundoc.ThinkSeconds] != think.Seconds() {
+			t.Errorf("think time %s: %v, %v", think, v.Extra, err)
+		}
+	}
+}
+
+// The first warm-up ends as planned when throughput is steady, goes on when it is not and there is time beside five rounds,
+// and says what came of it.
+func TestRunWarmsUp(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		ramp     bool
+		rounds   int
+		deadline time.Time
+		want     int // visits of the warm-up
+	}{
+		{"steady", false, 5, time.Now().Add(time.Hour), 1},
+		{"a ramp, time enough", true, 5, time.Now().Add(time.Hour), 4}, // 3 s, then three steps of 1 s
+		{"a ramp, rounds beyond the fifth", true, 9, time.Now().Add(2 * time.Minute), 4},
+		{"a ramp, five rounds left", true, 5, time.Now().Add(90 * time.Second), 1},
+		{"a ramp, the rounds are the user's", true, 5, time.Time{}, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := &lawful{throughput: rising, ramp: tc.ramp}
+			if tc.ramp {
+				l.throughput = func(pool, before int) float64 { return 1000 * float64(pool+before) }
+			}
+			p := planOf([]int{1, 2}, tc.rounds)
+			p.FirstWarmup = 3
+			visits, err := sweepOf(l).Run(context.Background(), &p, time.Now(), tc.deadline)
+			if err != nil || len(p.FirstWarmups) != 1 || l.runs-len(visits) != tc.want {
+				t.Fatalf("%v, %d visits beside those of the rounds, want %d; %+v", err, l.runs-len(visits), tc.want, p.FirstWarmups)
+			}
+			if w := p.FirstWarmups[0]; w.Settled == tc.ramp || w.Scenario != "s" || w.PoolSize != 2 || w.StepSeconds != 1 || (w.Spread > 0) != tc.ramp {
+				t.Errorf("recorded %+v", w)
+			}
+		})
 	}
 }
 

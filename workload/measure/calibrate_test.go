@@ -1,0 +1,36 @@
+package measure
+
+import (
+	"context"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"pgfit/workload/cluster"
+)
+
+// Phase A on a real server: times that a server on the same host can have, from enough connections, and none left open.
+func TestCalibrate(t *testing.T) {
+	bin, err := cluster.Find(cluster.FindOptions{})
+	if err != nil {
+		t.Skip("no server binaries: ", err)
+	}
+	ctx := context.Background()
+	s, err := cluster.Start(ctx, cluster.Options{Binaries: bin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	c, err := calibrate(ctx, s.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Samples < 10 || c.Samples > 50 || c.RTTSeconds <= 0 || c.RTTSeconds >= c.ConnectSeconds || c.ClockSeconds <= 0 || c.ClockSeconds > 1e-3 {
+		t.Errorf("calibrate = %+v", c)
+	}
+}

@@ -1,0 +1,106 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"pgfit/workload/engine"
+	"pgfit/workload/rundoc"
+)
+
+// The first warm-up goes on until successive means of the throughput agree (1.3 of the concurrency notes: three means of
+// 5 s within 3 %).
+const (
+	agreeing  = 3
+	agreeStep = 5 * time.Second
+	agreeLike = 0.03
+	// mostWarmup bounds the first warm-up, as a multiple of what was planned.
+	mostWarmup = 2
+)
+
+// stepFor is the length of one mean. A short budget has no 15 s for three of the full length, so they take the planned
+// warm-up between them; what they may differ by grows as they shrink.
+func stepFor(planned time.Duration) time.Duration {
+	return min(agreeStep, planned/agreeing).Truncate(bin)
+}
+
+// spread is by how much the largest of the last means of the throughput lies above the smallest, as a share, and how much
+// of that is allowed: 3 % for means of 5 s, more for shorter ones by the square root, as noise has it, and never less than
+// what chance alone makes of so few completions. steady tells whether it is within; false as well while there are too few
+// bins.
+func spread(bins []uint32, step time.Duration) (share float64, steady bool) {
+	each := int(step / bin)
+	if each < 1 || len(bins) < agreeing*each {
+		return 0, false
+	}
+	low, high, all := math.Inf(1), 0.0, 0.0
+	for last := bins[len(bins)-agreeing*each:]; len(last) > 0; last = last[each:] {
+		sum := 0.0
+		for _, n := range last[:each] {
+			sum += float64(n)
+		}
+		low, high, all = min(low, sum), max(high, sum), all+sum
+	}
+	if low == 0 {
+		return 0, false
+	}
+	allowed := max(agreeLike*math.Sqrt(agreeStep.Seconds()/step.Seconds()), 2/math.Sqrt(all/agreeing))
+	return high/low - 1, high/low-1 <= allowed
+}
+
+// firstWarmup puts load on the middle pool size, scenario after scenario, until throughput has settled: at least as long as
+// planned and at most twice that. What goes beyond the plan comes out of rounds beyond the fifth, or out of time that the
+// plan left over; where the number of rounds is the user's there is no such time.
+func (r *run) firstWarmup(ctx context.Context) error {
+	p := r.plan
+	planned := seconds(p.FirstWarmup / float64(len(p.Scenarios)))
+	p.FirstWarmups = nil
+	for i, name := range p.Scenarios {
+		w, err := r.warmScenario(ctx, name, planned, time.Duration(len(p.Scenarios)-i-1)*planned)
+		if err != nil {
+			return fmt.Errorf("warming up %s: %w", name, err)
+		}
+		p.FirstWarmups = append(p.FirstWarmups, w)
+		if !w.Settled {
+			r.Log.Info("the first warm-up ended before throughput had settled", "scenario", name, "seconds", w.Seconds)
+		}
+	}
+	return nil
+}
+
+// warmScenario is the warm-up of one scenario; later is what those after it need.
+func (r *run) warmScenario(ctx context.Context, name string, planned, later time.Duration) (rundoc.Warmup, error) {
+	begun, step := time.Now(), stepFor(planned)
+	w := rundoc.Warmup{Scenario: name, PoolSize: r.levels[len(r.levels)/2], StepSeconds: step.Seconds()}
+	var bins []uint32
+	var made time.Duration
+	for d := planned; ; d = step {
+		res, err := r.Engine.Run(ctx, engine.Load{Weights: r.Weights[name], Pool: w.PoolSize, Duration: d, Progress: r.Live})
+		switch {
+		case err != nil:
+			return w, err
+		case res.Storm != "":
+			return w, fmt.Errorf("%w: %s", ErrStorm, res.Storm)
+		case ctx.Err() != nil:
+			return w, ctx.Err()
+		}
+		bins = append(bins, res.Bins...)
+		made += d
+		w.Seconds = time.Since(begun).Seconds()
+		w.Spread, w.Settled = spread(bins, step)
+		if w.Settled || step == 0 || made+step > mostWarmup*planned || !r.spare(step+later) {
+			return w, nil
+		}
+	}
+}
+
+// spare tells whether the deadline leaves so much time beside five rounds, or as many as were planned.
+func (r *run) spare(d time.Duration) bool {
+	if r.deadline.IsZero() {
+		return false
+	}
+	visits := min(r.plan.Rounds, GoodRounds) * len(r.levels) * len(r.plan.Scenarios)
+	return time.Until(r.deadline) >= d+time.Duration(visits)*(seconds(r.plan.MeasureSeconds)+seconds(r.plan.WarmupSeconds)+overhead)
+}
