@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
-
 	"pgfit/advisor/audit"
 	"pgfit/probe"
 	"pgfit/probe/appconf"
@@ -20,6 +18,7 @@ import (
 	"pgfit/probe/target"
 	"pgfit/report/files"
 	"pgfit/report/patch"
+	"pgfit/report/unified"
 	"pgfit/workload/rundoc"
 )
 
@@ -219,5 +218,5 @@ func (x *Fixes) add(name string, forth, back []byte) {
 
 // Diff is the unified diff of one file and its reverse, for patch -p1 and git apply in the file's own directory.
 func Diff(name string, before, after []byte) (forth, back []byte) {
-	return []byte(udiff.Unified("a/"+name, "b/"+name, string(before), string(after))), []byte(udiff.Unified("a/"+name, "b/"+name, string(after), string(before)))
+	return []byte(unified.Diff("a/"+name, "b/"+name, string(before), string(after))), []byte(unified.Diff("a/"+name, "b/"+name, string(after), string(before)))
 }
