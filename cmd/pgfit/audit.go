@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pgfit/advisor/audit"
+	"pgfit/probe"
 	"pgfit/probe/guc"
 	"pgfit/probe/pghba"
 	"pgfit/probe/roles"
@@ -314,16 +316,31 @@ func (o *auditOptions) writeFixes(a *app, result audit.Result, s *stack.Stack, m
 		}
 		texts[i] = data
 	}
-	fixes, err := auditfix.Make(result, s, major, texts[0], texts[1])
+	fixes, err := auditfix.Make(auditfix.Input{Result: result, Stack: s, Major: major, Config: texts[0], Env: texts[1], Disk: probe.Class(o.host.disk)})
 	if err != nil {
 		return err
 	}
 	if err := files.Write(o.fix, fixes.Files); err != nil {
 		return usagef("--fix: %w", err)
 	}
-	a.say("fixes in %s: %s; read them, then patch -p1 in the directory of each file", o.fix, files.Names(fixes.Files))
-	if n := len(fixes.Left); n > 0 {
-		a.say("%d findings are left to people", n)
+	if len(fixes.Files) == 0 {
+		a.say("no fixes: none of the findings has one that a patch can hold")
+	} else {
+		a.say("fixes in %s: %s; read them, then patch -p1 in the directory of each file", o.fix, files.Names(fixes.Files))
+	}
+	for _, line := range fixes.Before {
+		a.say("before you apply %s", line)
+	}
+	var names []string
+	for _, f := range fixes.Left {
+		if f.Why != "" {
+			a.say("%s is left to people: %s", f.Check, f.Why)
+		} else if !slices.Contains(names, f.Check) {
+			names = append(names, f.Check)
+		}
+	}
+	if len(names) > 0 {
+		a.say("left to people: %s", strings.Join(names, ", "))
 	}
 	return nil
 }

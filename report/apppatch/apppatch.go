@@ -52,7 +52,7 @@ func Make(in Input) (made []files.File, notes []string, err error) {
 			notes = append(notes, f.name+": the value stands in or between lines with a secret, which no patch may hold: "+inWords(changes))
 			continue
 		}
-		made = append(made, files.File{Name: f.as + ".patch", Data: []byte(forth)}, files.File{Name: f.as + ".rollback.patch", Data: []byte(back)})
+		made = append(made, files.File{Name: f.as + ".patch", Data: []byte(forth), Private: true}, files.File{Name: f.as + ".rollback.patch", Data: []byte(back), Private: true})
 	}
 	return made, notes, nil
 }

@@ -63,11 +63,11 @@ func All(doc *rundoc.Document, a *advise.Advice) ([]File, error) {
 	if err := report.Run(&md, doc, a, true); err != nil {
 		return nil, err
 	}
-	out = append(out, run, File{"advice.json", advice}, File{"report.md", md.Bytes()},
-		File{"postgresql.conf.patch", made.Diff}, File{"postgresql.conf.rollback.patch", made.Rollback},
-		File{"alter-system.sql", []byte(made.AlterSystem)}, File{"rollback.sql", []byte(made.RollbackSQL)})
+	out = append(out, run, File{Name: "advice.json", Data: advice}, File{Name: "report.md", Data: md.Bytes()},
+		File{Name: "postgresql.conf.patch", Data: made.Diff}, File{Name: "postgresql.conf.rollback.patch", Data: made.Rollback},
+		File{Name: "alter-system.sql", Data: []byte(made.AlterSystem)}, File{Name: "rollback.sql", Data: []byte(made.RollbackSQL)})
 	if doc.Stock && len(doc.Files) > 0 {
-		out = append(out, File{"base/postgresql.conf", []byte(doc.Files[0].Text)})
+		out = append(out, File{Name: "base/postgresql.conf", Data: []byte(doc.Files[0].Text)})
 	}
 	return out, nil
 }
@@ -76,7 +76,7 @@ func All(doc *rundoc.Document, a *advise.Advice) ([]File, error) {
 func RunJSON(doc *rundoc.Document) (File, error) {
 	var b bytes.Buffer
 	err := rundoc.Write(&b, doc)
-	return File{"run.json", b.Bytes()}, err
+	return File{Name: "run.json", Data: b.Bytes()}, err
 }
 
 func adviceJSON(a *advise.Advice, made patch.Patch) ([]byte, error) {
@@ -116,14 +116,14 @@ func Format(format string, doc *rundoc.Document, a *advise.Advice, t Target) (ma
 	if err != nil {
 		return nil, nil, err
 	}
-	one := func(name string, data []byte) []File { return []File{{name, data}} }
+	one := func(name string, data []byte) []File { return []File{{Name: name, Data: data}} }
 	switch format {
 	case "diff":
-		return append(one("postgresql.conf.patch", p.Diff), File{"postgresql.conf.rollback.patch", p.Rollback}), append(shadows(p), a.StartCheck.Text), nil
+		return append(one("postgresql.conf.patch", p.Diff), File{Name: "postgresql.conf.rollback.patch", Data: p.Rollback}), append(shadows(p), a.StartCheck.Text), nil
 	case "rollback":
 		return one("postgresql.conf.rollback.patch", p.Rollback), nil, nil
 	case "alter-system":
-		return append(one("alter-system.sql", []byte(p.AlterSystem)), File{"rollback.sql", []byte(p.RollbackSQL)}), append(shadows(p), a.StartCheck.Text), nil
+		return append(one("alter-system.sql", []byte(p.AlterSystem)), File{Name: "rollback.sql", Data: []byte(p.RollbackSQL)}), append(shadows(p), a.StartCheck.Text), nil
 	case "rollback-sql":
 		return one("rollback.sql", []byte(p.RollbackSQL)), nil, nil
 	case "advice":
@@ -163,7 +163,7 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, t Target) (
 		return nil, nil, err
 	}
 	for _, f := range out.Files {
-		made = append(made, File{f.Name, []byte(f.Data)})
+		made = append(made, File{Name: f.Name, Data: []byte(f.Data)})
 	}
 	talk = append(prefixed("apply: ", out.Apply), prefixed("take back: ", out.Rollback)...)
 	for _, s := range out.Skipped {

@@ -74,13 +74,19 @@ func under(dir, file string) bool {
 
 // diff writes both directions. Git names the files a/ and b/, and so do we.
 func (m *maker) diff() {
-	for _, f := range m.out.Files {
+	for i, f := range m.out.Files {
 		from, to := unified.Label("a/", f.Name), unified.Label("b/", f.Name)
 		back, forth := from, to
 		if f.Before == nil {
 			from, forth = "/dev/null", "/dev/null"
 		}
-		m.out.Diff = append(m.out.Diff, unified.Diff(from, to, string(f.Before), string(f.After))...)
-		m.out.Rollback = append(m.out.Rollback, unified.Diff(back, forth, string(f.After), string(f.Before))...)
+		diff, ok := unified.Sparing(from, to, string(f.Before), string(f.After))
+		rollback, ok2 := unified.Sparing(back, forth, string(f.After), string(f.Before))
+		if !ok || !ok2 {
+			m.out.Files[i].Withheld = true
+			m.note(f.Path + ": a change stands in or beside a line with a secret, which no patch may hold; the statements have it")
+			continue
+		}
+		m.out.Diff, m.out.Rollback = append(m.out.Diff, diff...), append(m.out.Rollback, rollback...)
 	}
 }

@@ -3,7 +3,6 @@ package unified
 import (
 	"regexp"
 	"slices"
-	"strings"
 )
 
 // Sparing is Diff without a line that holds a secret; false when there is no such diff. The context shrinks where a secret
@@ -51,12 +50,13 @@ func (h *hunk) trim() bool {
 // secretKey is a name whose value is a secret; secretURL a URL with a password.
 var (
 	secretKey = regexp.MustCompile(`(?i)(password|passwd|passphrase|_pw|secret|token|api_?key|private_?key|credential)[A-Za-z0-9_]*["']?\s*[:=]\s*["']?[^"'\s#]`)
+	noSecret  = regexp.MustCompile(`(?i)password_encryption|ssl_passphrase_command_supports_reload`) // settings: a method, and on or off
 	secretURL = regexp.MustCompile(`://[^/\s@:]*:[^\s@]+@`)
 )
 
 // Secret tells whether a line of config.yaml, .env, pg_hba.conf or postgresql.conf may hold a secret. It errs on the safe
 // side.
 func Secret(line string) bool {
-	line = strings.ReplaceAll(line, "password_encryption", "") // the name of a method
+	line = noSecret.ReplaceAllString(line, "")
 	return secretKey.MatchString(line) || secretURL.MatchString(line)
 }

@@ -156,6 +156,8 @@ func TestSecret(t *testing.T) {
 	for line, want := range map[string]bool{
 		"password: x": true, "  POSTGRES_APP_USER_PW=abc": true, "url: postgresql://u:p@h/d": true, "api_key = 1": true, `"client_secret": "x"`: true,
 		"pool_size: 20": false, "url: postgresql://u@h/d": false, "password:": false, "# password sources": false, "tokens": false,
+		"primary_conninfo = 'host=a password=x'": true, "#ssl_passphrase_command = 'echo x'": true, "host all all all ldap ldapbindpasswd=x": true,
+		"password_encryption = md5": false, "#ssl_passphrase_command_supports_reload = off": false,
 	} {
 		if got := Secret(line); got != want {
 			t.Errorf("Secret(%q) = %v", line, got)
