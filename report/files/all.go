@@ -8,6 +8,7 @@ import (
 
 	"pgfit/advisor"
 	"pgfit/advisor/advise"
+	"pgfit/probe"
 	"pgfit/report"
 	"pgfit/report/export"
 	"pgfit/report/patch"
@@ -154,9 +155,8 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, t Target) (
 	settings.Proposals = slices.DeleteFunc(slices.Clone(settings.Proposals), func(p advisor.Proposal) bool {
 		return a.Only != "" && p.Apply != a.Only
 	})
-	memory, _ := doc.Facts.Host.Memory.Budget.Get()
 	out, err := export.Render(format, export.Changes(settings), export.Options{
-		Server: doc.Facts.Server, Header: header(a), Memory: memory, Name: t.Name, Catalogue: t.Catalogue,
+		Server: doc.Facts.Server, Header: header(a), Memory: limit(doc.Facts.Host.Memory), Needs: a.Settings.Budget.Total, Name: t.Name, Catalogue: t.Catalogue,
 		Pool: pooler(doc, a.Pool),
 	})
 	if err != nil {
@@ -170,6 +170,15 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, t Target) (
 		talk = append(talk, fmt.Sprintf("%s left out: %s", s.Name, s.Reason))
 	}
 	return made, append(append(talk, out.Notes...), a.StartCheck.Text), nil
+}
+
+// limit is the memory that somebody has set for the server: --ram, or the limit of its control group. All the memory of the
+// machine that it happens to run on is no limit of anybody's: 0.
+func limit(m probe.Memory) int64 {
+	if group, ok := m.CgroupMax.Get(); m.Budget.State == probe.Given || ok && m.Budget.Value == group {
+		return m.Budget.Value
+	}
+	return 0
 }
 
 // pooler is the pool of the advice for a pooler in between: what the advice says of one, else three quarters of the pool and
