@@ -169,7 +169,10 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, t Target) (
 	for _, s := range out.Skipped {
 		talk = append(talk, fmt.Sprintf("%s left out: %s", s.Name, s.Reason))
 	}
-	return made, append(append(talk, out.Notes...), a.StartCheck.Text), nil
+	if talk = append(talk, out.Notes...); !export.OfPool(format) {
+		talk = append(talk, a.StartCheck.Text)
+	}
+	return made, talk, nil
 }
 
 // limit is the memory that somebody has set for the server: --ram, or the limit of its control group. All the memory of the
@@ -186,7 +189,7 @@ func limit(m probe.Memory) int64 {
 func pooler(doc *rundoc.Document, a advisor.PoolAdvice) *export.Pool {
 	p := &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Total - a.Total/4, MaxOverflow: a.Total / 4,
 		Timeout: float64(a.PoolTimeout), Recycle: float64(a.PoolRecycle), App: export.AppPool{Processes: a.Processes,
-			PoolSize: a.PoolSize, MaxOverflow: a.MaxOverflow, MaxConnections: a.MaxConnections}}
+			PoolSize: a.PoolSize, MaxOverflow: a.MaxOverflow, Timeout: a.PoolTimeout, MaxConnections: a.MaxConnections}}
 	if b := a.PgBouncer; b != nil {
 		p.PoolSize, p.MaxOverflow, p.MaxClients, p.Timeout = b.DefaultPoolSize, b.ReservePoolSize, b.MaxClientConn, float64(b.QueryWaitTimeout)
 	}
