@@ -137,7 +137,7 @@ func (o *benchOptions) run(ctx context.Context, a *app, args []string) (err erro
 	if err := planJob(job, srv, &o.load, start, 0); err != nil {
 		return err
 	}
-	a.say("%s", report.PlanText(job.Doc, start))
+	a.plan(o.load.dryRun)("%s", report.PlanText(job.Doc, start))
 	a.warn(job.Doc)
 	if o.load.dryRun {
 		return nil
