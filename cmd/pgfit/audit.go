@@ -92,6 +92,9 @@ func (o *auditOptions) validate() error {
 	case o.major != 0 && (o.major < guc.OldestMajor || o.major > guc.NewestMajor):
 		return usagef("--pg-version %d: want %d to %d", o.major, guc.OldestMajor, guc.NewestMajor)
 	}
+	if _, err := o.host.options(); err != nil {
+		return err
+	}
 	if o.profile != "" {
 		if err := oneOf("profile", o.profile, profiles.AuditEnvironments...); err != nil {
 			return err
@@ -115,6 +118,8 @@ func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
 		if err := o.live(ctx, a, url, &in); err != nil {
 			return err
 		}
+	} else if err := o.offline(); err != nil {
+		return err
 	}
 	if o.files.Empty() && url == "" {
 		return &usageError{err: errors.New("there is nothing to audit: no configuration file here and no server named"),
@@ -150,6 +155,23 @@ func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
 	return nil
 }
 
+// offline refuses options that only the look at a server takes.
+func (o *auditOptions) offline() error {
+	h := o.host
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"cpus", h.cpus != 0}, {"data-directory", h.dataDir != ""}, {"host-facts", h.hostFacts != ""}, {"server-files", h.files}} {
+		if f.given {
+			return usagef("--%s goes with a server: of files alone only --ram and, with --fix, --disk matter", f.name)
+		}
+	}
+	if h.disk != "" && o.fix == "" {
+		return usagef("--disk goes with a server or with --fix, whose values depend on it")
+	}
+	return nil
+}
+
 // arguments tells a directory and a compose file from a server.
 func (o *auditOptions) arguments(a *app, args []string) (url string, err error) {
 	dir := ""
@@ -160,10 +182,12 @@ func (o *auditOptions) arguments(a *app, args []string) (url string, err error) 
 			dir = arg
 		case statErr == nil && stack.IsCompose(filepath.Base(arg)):
 			o.files.Compose = append(o.files.Compose, arg)
+		case statErr == nil:
+			return "", &usageError{err: fmt.Errorf("%s is neither a directory nor a compose file", arg), hint: "name a configuration file with --conf, --hba, --config or --env-file"}
+		case errors.Is(statErr, fs.ErrNotExist) && !strings.ContainsAny(arg, ":="):
+			return "", usagef("%s: no such directory or compose file, and no server either: that would be a URL or host=... dbname=...", arg)
 		case url != "":
 			return "", usagef("two servers: name one, and a directory or compose file that exists")
-		case errors.Is(statErr, fs.ErrNotExist) && strings.Contains(arg, "/") && !strings.ContainsAny(arg, ":="):
-			return "", usagef("%s: no such directory or compose file", arg)
 		default:
 			url = arg
 		}
