@@ -132,15 +132,21 @@ func (x *Fixes) hba(r audit.Result, s *stack.Stack, done map[int]bool, why map[i
 				}
 			}
 		}
-		if lines := f.Appends(); lines != nil {
-			appended = append(appended, lines...)
-			of[s.HBA.Main] = append(of[s.HBA.Main], i)
-		}
+		appended = append(appended, f.Appends()...)
 	}
+	var added []string
 	for _, file := range s.HBA.Files {
 		after := splice(file.Data, edits[file.Path])
 		if file.Path == s.HBA.Main && len(appended) > 0 {
-			after = appendLines(after, s.HBA.Main, s.HBA.Major, appended)
+			after, added = appendLines(after, s.HBA.Main, s.HBA.Major, appended)
+			for i, f := range r.Findings {
+				switch lines := f.Appends(); {
+				case slices.ContainsFunc(lines, func(line string) bool { return slices.Contains(added, line) }):
+					of[file.Path] = append(of[file.Path], i)
+				case lines != nil:
+					why[i] = "at the end of the file such a line would never be reached: it has to stand before the rules that take every address"
+				}
+			}
 		}
 		ok := x.diff(file.Path, filepath.Base(file.Path), file.Data, after, before[file.Path])
 		for _, i := range of[file.Path] {
@@ -151,8 +157,9 @@ func (x *Fixes) hba(r audit.Result, s *stack.Stack, done map[int]bool, why map[i
 	}
 }
 
-// appendLines puts rules behind everything; those without TLS come first. A line that would never match is left out.
-func appendLines(data []byte, name string, major int, lines []string) []byte {
+// appendLines puts rules behind everything; those without TLS come first. A line that would never match is left out; added
+// are the others.
+func appendLines(data []byte, name string, major int, lines []string) (out []byte, added []string) {
 	slices.SortStableFunc(lines, func(a, b string) int { return strings.Index(b, "nossl") - strings.Index(a, "nossl") })
 	end := "\n"
 	if strings.Contains(string(data), "\r\n") {
@@ -166,10 +173,10 @@ func appendLines(data []byte, name string, major int, lines []string) []byte {
 		longer := text + line + end
 		rules := pghba.Parse(name, []byte(longer), major)
 		if !slices.ContainsFunc(rules.Shadowed(), func(s pghba.Shadow) bool { return s.Rule == len(rules.Rules)-1 }) {
-			text = longer
+			text, added = longer, append(added, line)
 		}
 	}
-	return []byte(text)
+	return []byte(text), added
 }
 
 // edit replaces data[from:to].

@@ -74,6 +74,16 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// A line that would never be reached is no fix.
+func TestNeverReached(t *testing.T) {
+	x := fixesOf(t, map[string]string{"pg_hba.conf": "local all all peer\nhost all all all scram-sha-256\n"}, "")
+	for _, check := range []string{"hba.nossl-reject", "hba.final-reject"} {
+		if !strings.Contains(x.why(check), "never be reached") {
+			t.Errorf("%s: %s\n%s", check, x.why(check), x.text("pg_hba.conf.patch"))
+		}
+	}
+}
+
 // No patch shows a secret, not even as context, and each is for its owner alone.
 func TestNoSecretInPatch(t *testing.T) {
 	with := map[string]string{
