@@ -3,6 +3,7 @@ package advisor
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"pgfit/workload/rundoc"
@@ -12,7 +13,9 @@ import (
 type StartCheck struct {
 	Result  string `json:"result"`                   // passed, failed, or not done
 	Version string `json:"server_version,omitempty"` // of the server that was started
-	Text    string `json:"text"`                     // for people: begins with start-checked or not start-checked
+	// NotChecked are settings of the files that tie a server to its machine: it was started without them.
+	NotChecked []string `json:"not_checked,omitempty"`
+	Text       string   `json:"text"` // for people: begins with start-checked or not start-checked
 }
 
 // The results of a start check.
@@ -47,7 +50,14 @@ func JudgeStart(done *rundoc.StartCheck, values map[string]string, target string
 	if strings.Contains(target, ".") && target != done.Version { // a major alone says nothing of another build
 		c.Text += " (the target runs " + target + ")"
 	}
-	c.Text += ": it starts with these files, its log is clean, every value is in force"
+	every := "every value is in force"
+	if slices.ContainsFunc(done.NotChecked, func(name string) bool { return values[name] != "" }) {
+		every = "every other value is in force"
+	}
+	c.Text += ": it starts with these files, its log is clean, " + every
+	if c.NotChecked = done.NotChecked; len(c.NotChecked) > 0 {
+		c.Text += "; not checked: " + strings.Join(c.NotChecked, ", ")
+	}
 	if done.Reduced {
 		c.Text += "; with smaller shared_buffers, since those of the files are too much for this machine"
 	}

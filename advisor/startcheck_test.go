@@ -23,6 +23,10 @@ func TestJudgeStart(t *testing.T) {
 		{"refused", &rundoc.StartCheck{Version: "15.18", Values: values, Failure: "FATAL:  no"}, values, StartFailed, "start check failed on 15.18: FATAL:  no"},
 		{"passed", &rundoc.StartCheck{Version: "15.18", Values: values}, values, StartPassed, "start-checked on 15.18: it starts"},
 		{"passed on another minor", &rundoc.StartCheck{Version: "15.4", Values: values}, values, StartPassed, "start-checked on 15.4 (the target runs 15.18)"},
+		{"passed in part", &rundoc.StartCheck{Version: "15.18", Values: values, NotChecked: []string{"huge_pages", "ssl"}}, values, StartPassed,
+			"every value is in force; not checked: huge_pages, ssl"},
+		{"passed without a value", &rundoc.StartCheck{Version: "15.18", Values: values, NotChecked: []string{"work_mem"}}, values, StartPassed,
+			"every other value is in force; not checked: work_mem"},
 		{"passed with less", &rundoc.StartCheck{Version: "15.18", Values: values, Reduced: true}, values, StartPassed, "smaller shared_buffers"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

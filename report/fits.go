@@ -53,12 +53,20 @@ func chosenLaw(f *capacity.Fit) string {
 	case f.Lacks:
 		return fmt.Sprintf("Neither the Universal Scalability Law%s nor the multi-server queue%s describes this curve.", lackP(f.USL), lackP(*f.Queue))
 	case f.Close:
-		return fmt.Sprintf("The Universal Scalability Law and the multi-server queue describe it about equally well (AICc %.1f and %.1f); the smaller knee counts, of %s.",
-			f.USL.AICc, f.Queue.AICc, names[f.Family])
+		return fmt.Sprintf("The Universal Scalability Law and the multi-server queue describe it about equally well (AICc %s and %s); the smaller knee counts, of %s.",
+			aicc(f.USL), aicc(*f.Queue), names[f.Family])
 	case f.Family == capacity.FamilyQueue:
-		return fmt.Sprintf("%s describes it better than the Universal Scalability Law (AICc %.1f against %.1f%s).", "The multi-server queue", f.Queue.AICc, f.USL.AICc, lackWord(f.USL))
+		return fmt.Sprintf("%s describes it better than the Universal Scalability Law (AICc %s against %s%s).", "The multi-server queue", aicc(*f.Queue), aicc(f.USL), lackWord(f.USL))
 	}
-	return fmt.Sprintf("%s describes it better than the multi-server queue (AICc %.1f against %.1f%s).", "The Universal Scalability Law", f.USL.AICc, f.Queue.AICc, lackWord(*f.Queue))
+	return fmt.Sprintf("%s describes it better than the multi-server queue (AICc %s against %s%s).", "The Universal Scalability Law", aicc(f.USL), aicc(*f.Queue), lackWord(*f.Queue))
+}
+
+// aicc writes Akaike's criterion, which too few points do not have.
+func aicc(s capacity.Shape) string {
+	if s.AICc >= far {
+		return "none, for too few points,"
+	}
+	return fmt.Sprintf("%.1f", s.AICc)
 }
 
 func lackP(s capacity.Shape) string {

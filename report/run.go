@@ -119,13 +119,14 @@ func Formulas(w io.Writer, a *advise.Advice) error {
 func Bench(w io.Writer, doc *rundoc.Document, markdown bool) error {
 	p := &page{w: w, markdown: markdown}
 	p.head(doc)
-	curves, _ := capacity.Analyse(doc)
+	curves, findings := capacity.Analyse(doc)
 	for _, c := range curves {
 		p.curve(c)
 	}
 	p.openLoop(doc)
 	p.checks(plan.Checks(doc, curves))
 	p.errors(doc)
+	p.findings(findings)
 	return p.err
 }
 

@@ -268,9 +268,10 @@ func TestReadCSV(t *testing.T) {
 		{"no columns", "a,b\n1,2\n", "N and X", 0},
 		{"empty", "", "N and X", 0},
 		{"no rows", "N,X\n", "no rows", 0},
+		{"a time that is none", "N,X,R\n1,10,fast\n", "line 2: R", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p, err := ReadCSV(strings.NewReader(tc.text))
+			p, _, err := ReadCSV(strings.NewReader(tc.text))
 			if len(p) != tc.n || (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("ReadCSV = %d points, %v, want %d and %q", len(p), err, tc.n, tc.want)
 			}
@@ -278,11 +279,24 @@ func TestReadCSV(t *testing.T) {
 	}
 }
 
+// N, X and R of one measurement agree, and those that do not are counted.
+func TestLittle(t *testing.T) {
+	for text, want := range map[string]string{
+		"N,X\n1,10\n": "", "N,X,R\n1,10,0.1\n2,19,0.105\n": "",
+		"N,X,R\n1,10,100\n2,19,105\n": "2 of 2 rows", "N,X,R\n1,10,0.1\n4,19,0.105\n": "1 of 2 rows", "N,X,R\n1,10,0\n": "1 of 1 rows",
+	} {
+		_, doubts, err := ReadCSV(strings.NewReader(text))
+		if err != nil || (want == "") != (doubts == nil) || want != "" && !strings.HasPrefix(doubts[0].Text, want) {
+			t.Errorf("%q: %v, %v, want %q", text, doubts, err, want)
+		}
+	}
+}
+
 func FuzzReadCSV(f *testing.F) {
 	f.Add("N,X\n1,10\n2,19\n")
 	f.Add("x,n,round\n1e300,3,7\n\"1\n2\",4,1\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		points, err := ReadCSV(strings.NewReader(text))
+		points, _, err := ReadCSV(strings.NewReader(text))
 		if err != nil {
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("an error of more than one line: %q", err)

@@ -35,26 +35,58 @@ type Foreign struct {
 // ErrCSV is wrapped by every refusal of ReadCSV.
 var ErrCSV = errors.New("not a table of measurements")
 
+// leastForeign is how many different N a law is fitted to at all; up to leastLevels it is a sketch (R1).
+const leastForeign = 3
+
+// littleOff is how far N may be from X R (Little's law) in a table that has all three.
+const littleOff = 0.05
+
 // maxRows bounds a table.
 const maxRows = 100_000
 
-// ReadCSV reads a table with the columns N and X, and round where there is one; other columns are passed over. Case does
-// not matter. The error names the line.
-func ReadCSV(r io.Reader) ([]Point, error) {
+// ReadCSV reads a table with the columns N and X, and R (seconds) and round where there are such; other columns are passed
+// over. Case does not matter. A finding says where N, X and R are not of one measurement. The error names the line.
+func ReadCSV(r io.Reader) ([]Point, []advisor.Finding, error) {
+	points, times, err := readCSV(r)
+	return points, little(points, times), err
+}
+
+// little holds N against X R.
+func little(points []Point, times []float64) []advisor.Finding {
+	off, worst := 0, 0
+	miss := func(i int) float64 { return math.Abs(points[i].X*times[i]/points[i].N - 1) }
+	for i := range times {
+		if miss(i) > littleOff {
+			off++
+		}
+		if miss(i) > miss(worst) {
+			worst = i
+		}
+	}
+	if off == 0 {
+		return nil
+	}
+	p := points[worst]
+	return []advisor.Finding{{Code: "little", Text: fmt.Sprintf("%d of %d rows have an N that is not X x R within 5 %% (Little's law); the farthest is N = %g, X x R = %.4g: "+
+		"they are not of one measurement, R is not in seconds, or not all clients were busy", off, len(times), p.N, p.X*times[worst]),
+		Lift: "N as the mean number busy at once, R as the mean response time in seconds of the same time"}}
+}
+
+// readCSV reads the points, and the times where there is a column R.
+func readCSV(r io.Reader) (points []Point, times []float64, err error) {
 	rd := csv.NewReader(r)
 	rd.TrimLeadingSpace, rd.Comment, rd.FieldsPerRecord = true, '#', -1
 	head, err := rd.Read()
 	if err != nil {
-		return nil, fmt.Errorf("%w: the first line must name the columns N and X", ErrCSV)
+		return nil, nil, fmt.Errorf("%w: the first line must name the columns N and X", ErrCSV)
 	}
 	for i := range head {
 		head[i] = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(head[i], "\ufeff")))
 	}
-	n, x, round := slices.Index(head, "n"), slices.Index(head, "x"), slices.Index(head, "round")
+	n, x, resp, round := slices.Index(head, "n"), slices.Index(head, "x"), slices.Index(head, "r"), slices.Index(head, "round")
 	if n < 0 || x < 0 {
-		return nil, fmt.Errorf("%w: the first line must name the columns N and X, it has %s", ErrCSV, strings.Join(head, ", "))
+		return nil, nil, fmt.Errorf("%w: the first line must name the columns N and X, it has %s", ErrCSV, strings.Join(head, ", "))
 	}
-	var points []Point
 	for {
 		row, err := rd.Read()
 		if errors.Is(err, io.EOF) {
@@ -62,32 +94,39 @@ func ReadCSV(r io.Reader) ([]Point, error) {
 		}
 		line, _ := rd.FieldPos(0)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s", ErrCSV, strings.ReplaceAll(err.Error(), "\n", " "))
+			return nil, nil, fmt.Errorf("%w: %s", ErrCSV, strings.ReplaceAll(err.Error(), "\n", " "))
 		}
 		p := Point{Round: len(points)}
 		if p.N, err = cell(row, n, line, "N", 1); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if p.X, err = cell(row, x, line, "X", 0); err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if resp >= 0 {
+			v, err := cell(row, resp, line, "R", 0)
+			if err != nil {
+				return nil, nil, err
+			}
+			times = append(times, v)
 		}
 		if round >= 0 {
 			v, err := cell(row, round, line, "round", 0)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			p.Round = int(v)
 		} else {
 			p.Round = 0
 		}
 		if points = append(points, p); len(points) > maxRows {
-			return nil, fmt.Errorf("%w: more than %d rows", ErrCSV, maxRows)
+			return nil, nil, fmt.Errorf("%w: more than %d rows", ErrCSV, maxRows)
 		}
 	}
 	if len(points) == 0 {
-		return nil, fmt.Errorf("%w: no rows", ErrCSV)
+		return nil, nil, fmt.Errorf("%w: no rows", ErrCSV)
 	}
-	return points, nil
+	return points, times, nil
 }
 
 func cell(row []string, i, line int, name string, least float64) (float64, error) {
@@ -116,6 +155,9 @@ func FitPoints(name string, points []Point, plain bool, seed uint64) (Foreign, e
 	f := Foreign{Name: name, Method: "weighted", Points: len(points), Findings: []advisor.Finding{}}
 	var err error
 	var fit *Fit
+	if n := len(newWithin(points, 0).levels); n < leastForeign {
+		return f, fmt.Errorf("%w: %d different N where a law, with its three coefficients, needs at least %d", usl.ErrData, n, leastForeign)
+	}
 	clear, lost := withoutRounds(points)
 	if plain {
 		f.Method, clear = "plain", points

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -90,6 +91,9 @@ func (o *auditOptions) validate() error {
 	case o.major != 0 && (o.major < guc.OldestMajor || o.major > guc.NewestMajor):
 		return usagef("--pg-version %d: want %d to %d", o.major, guc.OldestMajor, guc.NewestMajor)
 	}
+	if _, err := o.host.options(); err != nil {
+		return err
+	}
 	if o.profile != "" {
 		if err := oneOf("profile", o.profile, profiles.AuditEnvironments...); err != nil {
 			return err
@@ -99,9 +103,6 @@ func (o *auditOptions) validate() error {
 		if err := oneOf("fail-on", o.failOn, "error", "warning"); err != nil {
 			return err
 		}
-	}
-	if _, err := o.host.options(); err != nil {
-		return err
 	}
 	return oneOf("format", o.format, report.AuditFormats...)
 }
@@ -116,6 +117,8 @@ func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
 		if err := o.live(ctx, a, url, &in); err != nil {
 			return err
 		}
+	} else if err := o.offline(); err != nil {
+		return err
 	}
 	if o.files.Empty() && url == "" {
 		return &usageError{err: errors.New("there is nothing to audit: no configuration file here and no server named"),
@@ -151,6 +154,20 @@ func (o *auditOptions) run(ctx context.Context, a *app, args []string) error {
 	return nil
 }
 
+// offline refuses options that only the look at a server takes.
+func (o *auditOptions) offline() error {
+	h := o.host
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"data-directory", h.dataDir != ""}, {"host-facts", h.hostFacts != ""}, {"server-files", h.files}} {
+		if f.given {
+			return usagef("--%s goes with a server: for files alone --ram, --cpus and --disk say what the machine is", f.name)
+		}
+	}
+	return nil
+}
+
 // arguments tells a directory and the files of a stack from a server.
 func (o *auditOptions) arguments(a *app, args []string) (url string, err error) {
 	dir := ""
@@ -165,7 +182,7 @@ func (o *auditOptions) arguments(a *app, args []string) (url string, err error) 
 		case statErr == nil && info.Mode().IsRegular():
 			return "", usagef("%s: say what it is with --conf, --hba, --config or --env-file; a compose file is called compose.yaml or docker-compose.yml", arg)
 		case errors.Is(statErr, fs.ErrNotExist) && !strings.ContainsAny(arg, ":="):
-			return "", usagef("%s: no such directory or file, and no URL of a server", arg)
+			return "", usagef("%s: no such directory or file, and no server either: that would be a URL or host=... dbname=...", arg)
 		case url != "":
 			return "", usagef("two servers: name one, and a directory or compose file that exists")
 		default:
@@ -328,16 +345,31 @@ func (o *auditOptions) writeFixes(a *app, result audit.Result, s *stack.Stack, m
 		}
 		texts[i] = data
 	}
-	fixes, err := auditfix.Make(result, s, major, texts[0], texts[1])
+	fixes, err := auditfix.Make(auditfix.Input{Result: result, Stack: s, Major: major, Config: texts[0], Env: texts[1], Disk: probe.Class(o.host.disk)})
 	if err != nil {
 		return err
 	}
 	if err := files.Write(o.fix, fixes.Files); err != nil {
 		return usagef("--fix: %w", err)
 	}
-	a.say("fixes in %s: %s; read them, then patch -p1 in the directory of each file", o.fix, files.Names(fixes.Files))
-	if n := len(fixes.Left); n > 0 {
-		a.say("%d findings are left to people", n)
+	if len(fixes.Files) == 0 {
+		a.say("no fixes: none of the findings has one that a patch can hold")
+	} else {
+		a.say("fixes in %s: %s; read them, then patch -p1 in the directory of each file", o.fix, files.Names(fixes.Files))
+	}
+	for _, line := range fixes.Before {
+		a.say("before you apply %s", line)
+	}
+	var names []string
+	for _, f := range fixes.Left {
+		if f.Why != "" {
+			a.say("%s is left to people: %s", f.Check, f.Why)
+		} else if !slices.Contains(names, f.Check) {
+			names = append(names, f.Check)
+		}
+	}
+	if len(names) > 0 {
+		a.say("left to people: %s", strings.Join(names, ", "))
 	}
 	return nil
 }

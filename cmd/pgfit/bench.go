@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -137,7 +138,7 @@ func (o *benchOptions) run(ctx context.Context, a *app, args []string) (err erro
 	if err := planJob(job, srv, &o.load, start, 0); err != nil {
 		return err
 	}
-	a.say("%s", report.PlanText(job.Doc, start))
+	a.plan(o.load.dryRun)("%s", report.PlanText(job.Doc, start))
 	a.warn(job.Doc)
 	if o.load.dryRun {
 		return nil
@@ -208,6 +209,9 @@ func (o *benchOptions) scripts(job *measure.Job) error {
 			return usagef("-b %s: pgbench has %s", name, strings.Join(script.Builtins(), ", "))
 		}
 		sc.Transactions = append(sc.Transactions, scenario.Transaction{Name: name, Weight: weight, Parsed: parsed})
+	}
+	if !slices.ContainsFunc(sc.Transactions, func(t scenario.Transaction) bool { return t.Weight > 0 }) {
+		return usagef("the scripts all have weight 0: none would run")
 	}
 	job.Scenarios = []scenario.Scenario{sc}
 	if len(o.builtins) > 0 || o.scale > 0 {

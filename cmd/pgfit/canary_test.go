@@ -122,3 +122,30 @@ func TestProcessTitle(t *testing.T) {
 		timer.Stop()
 	}
 }
+
+// TestAuditFixCanary: no password of the audited files gets into what --fix writes, and the patches are the owner's alone.
+func TestAuditFixCanary(t *testing.T) {
+	quietEnvironment(t)
+	dir, out := t.TempDir(), t.TempDir()
+	for name, text := range map[string]string{
+		"config.yaml":     "database:\n  password: " + secretPassword + "\n  host: db\n  pool_size: ${DB_POOL_SIZE:-20}\n  max_overflow: 10\n",
+		".env":            "DATABASE_URL=postgresql://app:" + url.QueryEscape(secretPassword) + "@db/app\nDB_POOL_SIZE=500\nOTHER=1\n",
+		"pg_hba.conf":     "host a a 10.0.0.1/32 ldap ldapbindpasswd=" + secretPassword + "\nhost all all 127.0.0.1/32 trust\nlocal all all peer\n",
+		"postgresql.conf": "primary_conninfo = 'host=h password=" + secretPassword + "'\nlog_lock_waits = off\nport = 5432\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, stdout, stderr := pgfit("audit", dir, "--fix", out)
+	if code != exitDone {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	secretsIn(t, out, stdout, stderr)
+	for _, name := range []string{"env.patch", "pg_hba.conf.patch", "postgresql.conf.patch"} {
+		info, err := os.Stat(filepath.Join(out, name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+}

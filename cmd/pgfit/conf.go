@@ -29,7 +29,7 @@ func (f *confFlags) addFlags(fs *pflag.FlagSet) {
 }
 
 // needConf are the options that describe a server in place of a run.
-var needConf = []string{"pg-version", "ram", "cpus", "disk", "data-directory", "host-facts"}
+var needConf = []string{"pg-version", "ram", "cpus", "disk", "data-directory", "host-facts", "server-files"}
 
 // validate wants a run or a file, and the options of the one that there is.
 func (f *confFlags) validate(cmd *cobra.Command, args []string) error {
@@ -42,6 +42,8 @@ func (f *confFlags) validate(cmd *cobra.Command, args []string) error {
 		return usagef("--conf needs --pg-version: the file does not say which server it is for")
 	case f.conf != "" && (f.major < guc.OldestMajor || f.major > guc.NewestMajor):
 		return usagef("--pg-version %d: want %d to %d", f.major, guc.OldestMajor, guc.NewestMajor)
+	case f.conf != "" && f.host.files:
+		return usagef("--server-files reads through a server, and --conf has none")
 	case f.conf != "":
 		return nil
 	}

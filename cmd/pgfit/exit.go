@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/spf13/cobra"
 
 	"pgfit/probe/target"
 	"pgfit/workload/load"
@@ -25,13 +29,51 @@ const (
 	exitUnreachable = 3
 	exitGate        = 4
 	exitUnfit       = 5
+	exitSignal      = 130 // and 143 after SIGTERM
 )
 
-const exitCodesHelp = `
-Exit codes:
-  0 done   1 failed   2 misuse or bad configuration   3 target unreachable or refused us
-  4 a gate failed   5 done, but the data cannot carry a recommendation   130, 143 interrupted
-`
+// exitWords are the codes in the order of the help.
+var exitWords = []struct {
+	code int
+	word string
+}{{exitDone, "0 done"}, {exitFailed, "1 failed"}, {exitUsage, "2 misuse or bad configuration"}, {exitUnreachable, "3 target unreachable or refused us"},
+	{exitGate, "4 a gate failed"}, {exitUnfit, "5 done, but the data cannot carry a recommendation"}, {exitSignal, "130, 143 interrupted"}}
+
+// without are the codes that a command never gives. report and fit print what the data cannot carry, and are done.
+var without = map[string][]int{
+	"pgfit probe": {exitGate, exitUnfit}, "pgfit bench": {exitGate, exitUnfit}, "pgfit advise": {exitUnreachable}, "pgfit verify": {exitGate, exitUnfit},
+	"pgfit report": {exitUnreachable, exitGate, exitUnfit}, "pgfit fit": {exitUnreachable, exitGate, exitUnfit}, "pgfit plan": {exitUnreachable},
+	"pgfit compare": {exitUnreachable, exitUnfit}, "pgfit audit": {exitUnfit}, "pgfit config": {exitUnreachable, exitGate, exitUnfit},
+	"pgfit config show": {exitUnreachable, exitGate, exitUnfit}, "pgfit pool": {exitGate, exitUnfit}, "pgfit pool watch": {exitGate, exitUnfit},
+	"pgfit version": {exitUnreachable, exitGate, exitUnfit},
+}
+
+// helpExits ends the help of a command, and of those below it, with the exit codes that it can give.
+func helpExits(cmd *cobra.Command) {
+	cmd.SetUsageTemplate(cmd.UsageTemplate() + exitCodesHelp(cmd.CommandPath()))
+	for _, c := range cmd.Commands() {
+		c.SetUsageTemplate(usageTemplate)
+		helpExits(c)
+	}
+}
+
+// usageTemplate is cobra's own.
+var usageTemplate = new(cobra.Command).UsageTemplate()
+
+func exitCodesHelp(path string) string {
+	lines := []string{"\nExit codes:"}
+	for _, e := range exitWords {
+		if slices.Contains(without[path], e.code) {
+			continue
+		}
+		if last := &lines[len(lines)-1]; len(lines) > 1 && len(*last)+len(e.word) < 96 {
+			*last += "   " + e.word
+		} else {
+			lines = append(lines, "  "+e.word)
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
 
 // usageError is the user's to mend: exit 2.
 type usageError struct {
@@ -68,7 +110,7 @@ func exitCode(err error, sig os.Signal) int {
 	case sig == syscall.SIGTERM:
 		return 143
 	case sig != nil:
-		return 130
+		return exitSignal
 	case err == nil:
 		return exitDone
 	case errors.As(err, &usage), errors.As(err, &badTarget), errors.Is(err, sweep.ErrPlan), errors.Is(err, trial.ErrPlan), errors.Is(err, scenario.ErrProfile),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pgfit/advisor"
 	"pgfit/advisor/capacity"
 	"pgfit/report"
 	"pgfit/workload/rundoc"
@@ -25,7 +26,7 @@ func (a *app) fitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "fit FILE", Short: "the models on anybody's measurements", Args: exactly(1, "a CSV file with the columns N and X, or a run document"),
 		Long: `fit reads a CSV with the columns N (clients or connections busy at once) and X (throughput a second), and where known R
-(mean response time, seconds) and round, or a run document; it prints the law's coefficients with intervals, its
+(mean response time, seconds; held against N by Little's law) and round, or a run document; it prints the law's coefficients with intervals, its
 knees, and what the data cannot carry. A file named - is standard input.`,
 		Example: `  pgfit fit measurements.csv
   pgfit fit pgfit-out
@@ -54,6 +55,7 @@ func (o *fitOptions) run(a *app, path string) error {
 		if err != nil {
 			return usagef("%s: %w", path, err)
 		}
+		f.Findings = append(f.Findings, s.doubts...)
 		fits = append(fits, f)
 	}
 	return report.Fits(a.stdout, fits, o.format)
@@ -63,6 +65,7 @@ func (o *fitOptions) run(a *app, path string) error {
 type series struct {
 	name   string
 	points []capacity.Point
+	doubts []advisor.Finding
 }
 
 func (o *fitOptions) read(path string) ([]series, error) {
@@ -86,11 +89,11 @@ func (o *fitOptions) read(path string) ([]series, error) {
 		}
 		return fromDoc(doc), nil
 	}
-	points, err := capacity.ReadCSV(r)
+	points, doubts, err := capacity.ReadCSV(r)
 	if err != nil {
 		return nil, usagef("%s: %w", path, err)
 	}
-	return []series{{strings.TrimSuffix(path, ".csv"), points}}, nil
+	return []series{{strings.TrimSuffix(path, ".csv"), points, doubts}}, nil
 }
 
 func (o *fitOptions) fromRun(dir string) ([]series, error) {
@@ -105,7 +108,7 @@ func fromDoc(doc *rundoc.Document) []series {
 	var out []series
 	for _, name := range doc.Plan.Scenarios {
 		if points := capacity.Points(doc, name); len(points) > 0 {
-			out = append(out, series{name, points})
+			out = append(out, series{name, points, nil})
 		}
 	}
 	return out

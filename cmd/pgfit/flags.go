@@ -172,11 +172,16 @@ func (f *demandFlags) addFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&f.processes, "processes", 1, "processes of the application, each with a pool of its own")
 }
 
+// mostRequests bounds a demand: a thousand million a second is nobody's.
+const mostRequests = 1e9
+
 func (f *demandFlags) demand() (rundoc.Demand, error) {
 	d := rundoc.Demand{MaxConcurrent: f.maxConcurrent, RequestDuration: f.requestDuration.Seconds(), RPS: f.rps, Processes: f.processes}
 	switch {
 	case f.maxConcurrent < 0 || f.requestDuration < 0 || f.rps < 0:
 		return d, usagef("--max-concurrent, --request-duration and --rps cannot be negative")
+	case !(f.rps <= mostRequests) || f.maxConcurrent > mostRequests:
+		return d, usagef("--rps and --max-concurrent: want at most %.0e", mostRequests)
 	case f.processes < 1:
 		return d, usagef("--processes %d: want at least 1", f.processes)
 	case (f.maxConcurrent > 0) != (f.requestDuration > 0):

@@ -70,7 +70,9 @@ and taken back.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddCommand(a.runCommand(), a.probeCommand(), a.benchCommand(), a.adviseCommand(), a.verifyCommand(), a.reportCommand(), a.fitCommand(),
 		a.planCommand(), a.compareCommand(), a.auditCommand(), a.configCommand(), a.poolCommand(), a.versionCommand())
-	root.SetUsageTemplate(root.UsageTemplate() + exitCodesHelp)
+	helpExits(root)
+	root.Version = versionString()
+	root.SetVersionTemplate(versionLine())
 	return root
 }
 

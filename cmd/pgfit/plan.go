@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,6 +128,11 @@ func (o *planOptions) run(a *app, path string) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range o.scenario {
+		if !slices.Contains(doc.Plan.Scenarios, name) {
+			return usagef("--scenario %s: the run has %s", name, strings.Join(doc.Plan.Scenarios, ", "))
+		}
+	}
 	curves, findings := capacity.Analyse(doc)
 	curves = slices.DeleteFunc(curves, func(c capacity.Capacity) bool { return len(o.scenario) > 0 && !slices.Contains(o.scenario, c.Scenario) })
 	if len(curves) == 0 {
@@ -149,10 +155,27 @@ func (o *planOptions) run(a *app, path string) error {
 	switch {
 	case blocked:
 		return errUnfit
-	case len(o.promises) > 0 && slices.ContainsFunc(plans, func(p plan.Plan) bool { return p.Now.Keeps == plan.No }):
-		return errGate
+	case len(o.promises) > 0:
+		return broken(plans, o.promises)
 	}
 	return nil
+}
+
+// broken is the gate of --slo: which scenario keeps not all of the promises at the demand; nil when each does.
+func broken(plans []plan.Plan, promises []plan.Promise) error {
+	var all, which []string
+	for _, p := range promises {
+		all = append(all, p.String())
+	}
+	for _, p := range plans {
+		if p.Now.Keeps == plan.No {
+			which = append(which, fmt.Sprintf("%s at %s/s", p.Scenario, report.Rate(p.Now.Rate)))
+		}
+	}
+	if len(which) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: not kept: %s, by %s", errGate, joinAnd(all), joinAnd(which))
 }
 
 // wanted is the demand of the flags; what they do not say is taken from the run's own.

@@ -129,12 +129,13 @@ func (o *runOptions) run(ctx context.Context, a *app, args []string) (err error)
 	if !job.Deadline.IsZero() {
 		job.Deadline = job.Deadline.Add(diskTime) // what was kept for the disk is spent before the sweep
 	}
-	a.say("%s", report.PlanText(job.Doc, start))
+	say := a.plan(o.load.dryRun)
+	say("%s", report.PlanText(job.Doc, start))
 	if diskTime > 0 {
-		a.say("disk       measured first, for about %s with a file of up to 1 GB beside the data directory (--no-disk-bench)", diskTime.Round(time.Second))
+		say("disk       measured first, for about %s with a file of up to 1 GB beside the data directory (--no-disk-bench)", diskTime.Round(time.Second))
 	}
 	a.warn(job.Doc)
-	a.say("%s", end)
+	say("%s", end)
 	if o.load.dryRun {
 		return nil
 	}

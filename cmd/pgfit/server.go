@@ -138,6 +138,14 @@ func (a *app) say(format string, args ...any) {
 	}
 }
 
+// plan is where a plan is shown: it is talk before a run, and the result of a dry one.
+func (a *app) plan(dry bool) func(format string, args ...any) {
+	if !dry {
+		return a.say
+	}
+	return func(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }
+}
+
 // warn says the doubts that the document has so far.
 func (a *app) warn(doc *rundoc.Document) {
 	for _, w := range doc.Warnings {
@@ -150,13 +158,18 @@ func (a *app) consent(srv *server, doc *rundoc.Document, yes bool) error {
 	if srv.scratch != nil || yes {
 		return nil
 	}
-	a.say("%s", report.LoadNotice(doc))
 	in, ok := a.terminal()
 	if !ok {
+		a.say("%s", report.LoadNotice(doc))
 		return &usageError{err: errors.New("putting load on a server that pgfit did not start needs --yes where nobody can be asked"),
 			hint: "look at the plan with --dry-run first"}
 	}
-	fmt.Fprint(a.stderr, "Put this load on it? [y/N] ")
+	return a.ask(in, report.LoadNotice(doc))
+}
+
+// ask puts a question with what it is about, which no --quiet hides: nobody can agree to what they were not shown.
+func (a *app) ask(in io.Reader, notice string) error {
+	fmt.Fprintf(a.stderr, "%s\nPut this load on it? [y/N] ", notice)
 	line, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading the answer: %w", err)

@@ -63,7 +63,7 @@ func (a *app) startCheck(ctx context.Context, f startFlags, doc *rundoc.Document
 	result, err := startcheck.Run(ctx, in)
 	switch {
 	case err == nil:
-		out.Reduced = result.Reduced
+		out.Reduced, out.NotChecked = result.Reduced, result.NotChecked
 		out.Failure = problem(result, made.NotInForce(result.Settings))
 	case errors.Is(err, startcheck.ErrIncomplete), errors.Is(err, cluster.ErrUsage), ctx.Err() != nil:
 		out.NotDone = err.Error()

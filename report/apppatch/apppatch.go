@@ -13,6 +13,7 @@ import (
 	"pgfit/probe/appconf"
 	"pgfit/probe/target"
 	"pgfit/report/files"
+	"pgfit/report/unified"
 )
 
 // Input is what a patch is made from.
@@ -44,13 +45,14 @@ func Make(in Input) (made []files.File, notes []string, err error) {
 		if string(f.before) == string(f.after) {
 			continue
 		}
-		forth, ok := diff(filepath.Base(f.name), f.before, f.after)
-		back, ok2 := diff(filepath.Base(f.name), f.after, f.before)
+		a, b := unified.Label("a/", filepath.Base(f.name)), unified.Label("b/", filepath.Base(f.name))
+		forth, ok := unified.Sparing(a, b, string(f.before), string(f.after))
+		back, ok2 := unified.Sparing(a, b, string(f.after), string(f.before))
 		if !ok || !ok2 {
 			notes = append(notes, f.name+": the value stands in or between lines with a secret, which no patch may hold: "+inWords(changes))
 			continue
 		}
-		made = append(made, files.File{Name: f.as + ".patch", Data: forth}, files.File{Name: f.as + ".rollback.patch", Data: back})
+		made = append(made, files.File{Name: f.as + ".patch", Data: []byte(forth), Private: true}, files.File{Name: f.as + ".rollback.patch", Data: []byte(back), Private: true})
 	}
 	return made, notes, nil
 }

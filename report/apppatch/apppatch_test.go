@@ -148,14 +148,3 @@ func TestChoose(t *testing.T) {
 		t.Errorf("without an advice: %v, %v, %v", made, notes, err)
 	}
 }
-
-func TestSecret(t *testing.T) {
-	for line, want := range map[string]bool{
-		"password: x": true, "  POSTGRES_APP_USER_PW=abc": true, "url: postgresql://u:p@h/d": true, "api_key = 1": true, `"client_secret": "x"`: true,
-		"pool_size: 20": false, "url: postgresql://u@h/d": false, "password:": false, "# password sources": false, "tokens": false,
-	} {
-		if got := Secret(line); got != want {
-			t.Errorf("Secret(%q) = %v", line, got)
-		}
-	}
-}

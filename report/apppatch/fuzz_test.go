@@ -8,6 +8,7 @@ import (
 
 	"pgfit/probe/appconf"
 	"pgfit/probe/target"
+	"pgfit/report/unified"
 )
 
 // FuzzMake patches any config.yaml and .env: what it makes applies and gives the bytes back, and no line that may hold a
@@ -27,7 +28,7 @@ func FuzzMake(f *testing.F) {
 		for i := 0; i+1 < len(made); i += 2 {
 			before := texts[strings.TrimSuffix(made[i].Name, ".patch")]
 			for line := range strings.Lines(string(made[i].Data)) {
-				if !strings.HasPrefix(line, "---") && !strings.HasPrefix(line, "+++") && line[0] != '@' && Secret(line[1:]) {
+				if !strings.HasPrefix(line, "---") && !strings.HasPrefix(line, "+++") && line[0] != '@' && unified.Secret(line[1:]) {
 					t.Fatalf("a secret is in the patch:\n%s", made[i].Data)
 				}
 			}
@@ -54,9 +55,12 @@ func applied(diff, text string) (string, error) {
 		case line == "", strings.HasPrefix(line, "\\"), i < 2:
 			continue
 		case strings.HasPrefix(line, "@@"):
-			var from, n int
-			if _, err := fmt.Sscanf(line, "@@ -%d,%d", &from, &n); err != nil {
+			var from int
+			if _, err := fmt.Sscanf(line, "@@ -%d", &from); err != nil {
 				return "", err
+			}
+			if strings.HasPrefix(line, fmt.Sprintf("@@ -%d,0 ", from)) {
+				from++ // it stands behind that line
 			}
 			for ; at < from-1; at++ {
 				out.WriteString(old[at])

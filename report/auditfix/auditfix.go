@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
-
 	"pgfit/advisor/audit"
 	"pgfit/probe"
 	"pgfit/probe/appconf"
@@ -20,106 +18,148 @@ import (
 	"pgfit/probe/target"
 	"pgfit/report/files"
 	"pgfit/report/patch"
+	"pgfit/report/unified"
 	"pgfit/workload/rundoc"
 )
 
-// Fixes are the files to write, and the findings that no patch mends.
+// Fixes are the files to write, the findings that no patch mends, and what has to be so before a patch is applied, which its
+// head says too.
 type Fixes struct {
-	Files []files.File
-	Left  []audit.Finding
+	Files  []files.File
+	Left   []Left
+	Before []string // each with the name of its patch
 }
 
-// Make makes the patches. The stack is the one that was audited; config and env are the texts of its config.yaml and
-// .env, nil where there is none. All names in the patches are relative to the directory of the file that they change.
-func Make(r audit.Result, s *stack.Stack, major int, config, env []byte) (Fixes, error) {
+// Left is a finding that is left to people. Why is said where a patch could have been thought of.
+type Left struct {
+	audit.Finding
+	Why string
+}
+
+// Input is what patches are made from.
+type Input struct {
+	Result      audit.Result
+	Stack       *stack.Stack // the one that was audited
+	Major       int
+	Config, Env []byte      // the texts of its config.yaml and .env, nil where there is none
+	Disk        probe.Class // of the server, "" when not known
+}
+
+// Make makes the patches. All names in them are relative to the directory of the file that they change.
+func Make(in Input) (Fixes, error) {
 	var out Fixes
-	done := map[int]bool{}
-	if err := out.conf(r, s, major, done); err != nil {
+	r, s := in.Result, in.Stack
+	done, why := map[int]bool{}, map[int]string{}
+	if err := out.conf(in, done, why); err != nil {
 		return out, err
 	}
-	out.hba(r, s, done)
+	out.hba(r, s, done, why)
 	if s.App != nil {
-		if err := out.pool(r, s.App, config, env, done); err != nil {
+		if err := out.pool(r, s.App, in.Config, in.Env, done, why); err != nil {
 			return out, err
 		}
 	}
 	out.statements(r, done)
 	for i, f := range r.Findings {
 		if !done[i] {
-			out.Left = append(out.Left, f)
+			out.Left = append(out.Left, Left{f, why[i]})
 		}
 	}
 	return out, nil
 }
 
+// secretNear is why a file gets no patch.
+const secretNear = "it stands in or beside a line with a secret, which no patch may hold"
+
 // conf is the patch of postgresql.conf and what it includes.
-func (x *Fixes) conf(r audit.Result, s *stack.Stack, major int, done map[int]bool) error {
+func (x *Fixes) conf(in Input, done map[int]bool, why map[int]string) error {
+	s := in.Stack
 	if s.Conf == nil {
 		return nil
 	}
-	in := patch.Input{Server: probe.Server{VersionNum: major * 10000}}
+	wanted := patch.Input{Server: probe.Server{VersionNum: in.Major * 10000}}
 	for _, f := range s.Conf.Files() {
-		in.Files = append(in.Files, rundoc.File{Path: f.Path, Text: string(f.Bytes())})
+		wanted.Files = append(wanted.Files, rundoc.File{Path: f.Path, Text: string(f.Bytes())})
 	}
-	at := map[string]int{}
-	for i, f := range r.Findings {
-		value := f.Value
-		if f.Setting == "shared_preload_libraries" { // the value is one more of a list
-			if now, ok := s.Conf.InForce(f.Setting); ok && strings.TrimSpace(now.Value) != "" {
-				value = now.Value + ", " + value
-			}
+	at, before := map[string]int{}, map[string]string{}
+	for i, f := range in.Result.Findings {
+		if f.Setting == "" || f.Value == "" {
+			continue
 		}
-		if f.Setting != "" && value != "" {
-			in.Changes = append(in.Changes, patch.Change{Name: f.Setting, Value: value, Reason: f.Text})
-			at[f.Setting] = i
+		text, first, no := value(f, s, in.Disk)
+		if why[i] = no; no == "" {
+			wanted.Changes = append(wanted.Changes, patch.Change{Name: f.Setting, Value: text, Reason: f.Text})
+			at[f.Setting], before[f.Setting] = i, first
 		}
 	}
-	p, err := patch.Make(in)
+	p, err := patch.Make(wanted)
 	if err != nil {
 		return fmt.Errorf("making the patch of postgresql.conf: %w", err)
 	}
+	withheld := map[string]bool{}
+	for _, f := range p.Files {
+		withheld[f.Path] = f.Withheld
+	}
+	var conditions []string
 	for _, a := range p.Applied {
+		switch first := before[a.Name]; {
+		case withheld[a.File]:
+			why[at[a.Name]] = secretNear
+			continue
+		case first != "":
+			conditions = append(conditions, first)
+		}
 		done[at[a.Name]] = true
 	}
-	x.add("postgresql.conf", p.Diff, p.Rollback)
+	x.add("postgresql.conf", p.Diff, p.Rollback, conditions)
 	return nil
 }
 
 // hba puts scram-sha-256 in the place of weaker methods, and the missing rejects at the end of the main file.
-func (x *Fixes) hba(r audit.Result, s *stack.Stack, done map[int]bool) {
+func (x *Fixes) hba(r audit.Result, s *stack.Stack, done map[int]bool, why map[int]string) {
 	if s.HBA == nil {
 		return
 	}
 	edits := map[string][]edit{}
+	of, before := map[string][]int{}, map[string][]string{} // by file: findings, conditions
 	var appended []string
 	for i, f := range r.Findings {
 		if method := f.Strong(); method != "" {
 			for _, rule := range s.HBA.Rules {
 				if m, ok := rule.MethodField(); ok && rule.File == f.File && rule.Line == f.Line {
 					edits[f.File] = append(edits[f.File], edit{m.From, m.To, method})
-					done[i] = true
+					of[f.File], before[f.File] = append(of[f.File], i), append(before[f.File], login(f))
 				}
 			}
 		}
-		for _, line := range f.Appends() {
-			appended = append(appended, line)
-			done[i] = true
-		}
+		appended = append(appended, f.Appends()...)
 	}
+	var added []string
 	for _, file := range s.HBA.Files {
 		after := splice(file.Data, edits[file.Path])
 		if file.Path == s.HBA.Main && len(appended) > 0 {
-			after = appendLines(after, s.HBA.Main, s.HBA.Major, appended)
+			after, added = appendLines(after, s.HBA.Main, s.HBA.Major, appended)
+			for i, f := range r.Findings {
+				switch lines := f.Appends(); {
+				case slices.ContainsFunc(lines, func(line string) bool { return slices.Contains(added, line) }):
+					of[file.Path] = append(of[file.Path], i)
+				case lines != nil:
+					why[i] = "at the end of the file such a line would never be reached: it has to stand before the rules that take every address"
+				}
+			}
 		}
-		if string(after) != string(file.Data) {
-			forth, back := Diff(filepath.Base(file.Path), file.Data, after)
-			x.add(filepath.Base(file.Path), forth, back)
+		ok := x.diff(file.Path, filepath.Base(file.Path), file.Data, after, before[file.Path])
+		for _, i := range of[file.Path] {
+			if done[i] = ok; !ok {
+				why[i] = secretNear
+			}
 		}
 	}
 }
 
-// appendLines puts rules behind everything; those without TLS come first. A line that would never match is left out.
-func appendLines(data []byte, name string, major int, lines []string) []byte {
+// appendLines puts rules behind everything; those without TLS come first. A line that would never match is left out; added
+// are the others.
+func appendLines(data []byte, name string, major int, lines []string) (out []byte, added []string) {
 	slices.SortStableFunc(lines, func(a, b string) int { return strings.Index(b, "nossl") - strings.Index(a, "nossl") })
 	end := "\n"
 	if strings.Contains(string(data), "\r\n") {
@@ -133,10 +173,10 @@ func appendLines(data []byte, name string, major int, lines []string) []byte {
 		longer := text + line + end
 		rules := pghba.Parse(name, []byte(longer), major)
 		if !slices.ContainsFunc(rules.Shadowed(), func(s pghba.Shadow) bool { return s.Rule == len(rules.Rules)-1 }) {
-			text = longer
+			text, added = longer, append(added, line)
 		}
 	}
-	return []byte(text)
+	return []byte(text), added
 }
 
 // edit replaces data[from:to].
@@ -160,7 +200,8 @@ func splice(data []byte, edits []edit) []byte {
 }
 
 // pool brings pool parameters into the range that the application accepts.
-func (x *Fixes) pool(r audit.Result, app *stack.App, config, env []byte, done map[int]bool) error {
+func (x *Fixes) pool(r audit.Result, app *stack.App, config, env []byte, done map[int]bool, why map[int]string) error {
+	var which []int
 	var changes []appconf.Change
 	for i, f := range r.Findings {
 		for _, name := range target.PoolKeys {
@@ -171,7 +212,7 @@ func (x *Fixes) pool(r audit.Result, app *stack.App, config, env []byte, done ma
 			low, high, _ := target.PoolRange(name)
 			if n, err := strconv.Atoi(v.Text); err == nil {
 				changes = append(changes, appconf.Change{Path: "database." + name, Value: strconv.Itoa(min(max(n, low), high))})
-				done[i] = true
+				which = append(which, i)
 			}
 		}
 	}
@@ -183,13 +224,11 @@ func (x *Fixes) pool(r audit.Result, app *stack.App, config, env []byte, done ma
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct {
-		name          string
-		before, after []byte
-	}{{app.ConfigFile, before.Config, after.Config}, {app.EnvFile, before.Env, after.Env}} {
-		if string(f.before) != string(f.after) {
-			forth, back := Diff(filepath.Base(f.name), f.before, f.after)
-			x.add(strings.TrimPrefix(filepath.Base(f.name), "."), forth, back)
+	ok := x.diff(app.ConfigFile, filepath.Base(app.ConfigFile), before.Config, after.Config, nil)
+	ok = x.diff(app.EnvFile, strings.TrimPrefix(filepath.Base(app.EnvFile), "."), before.Env, after.Env, nil) && ok
+	for _, i := range which {
+		if done[i] = ok; !ok {
+			why[i] = secretNear
 		}
 	}
 	return nil
@@ -211,13 +250,25 @@ func (x *Fixes) statements(r audit.Result, done map[int]bool) {
 	}
 }
 
-func (x *Fixes) add(name string, forth, back []byte) {
-	if len(forth) > 0 {
-		x.Files = append(x.Files, files.File{Name: name + ".patch", Data: forth}, files.File{Name: name + ".rollback.patch", Data: back})
+// diff adds the patch of one file and its reverse, for patch -p1 and git apply in the file's own directory. False when there
+// is none that shows no secret.
+func (x *Fixes) diff(path, as string, before, after []byte, conditions []string) bool {
+	a, b := unified.Label("a/", filepath.Base(path)), unified.Label("b/", filepath.Base(path))
+	forth, ok := unified.Sparing(a, b, string(before), string(after))
+	back, ok2 := unified.Sparing(b, a, string(after), string(before))
+	if ok && ok2 {
+		x.add(as, []byte(forth), []byte(back), conditions)
 	}
+	return ok && ok2
 }
 
-// Diff is the unified diff of one file and its reverse, for patch -p1 and git apply in the file's own directory.
-func Diff(name string, before, after []byte) (forth, back []byte) {
-	return []byte(udiff.Unified("a/"+name, "b/"+name, string(before), string(after))), []byte(udiff.Unified("a/"+name, "b/"+name, string(after), string(before)))
+func (x *Fixes) add(name string, forth, back []byte, before []string) {
+	if len(forth) == 0 {
+		return
+	}
+	x.Files = append(x.Files, files.File{Name: name + ".patch", Data: headed(forth, before), Private: true},
+		files.File{Name: name + ".rollback.patch", Data: back, Private: true})
+	for _, line := range before {
+		x.Before = append(x.Before, name+".patch, "+line)
+	}
 }

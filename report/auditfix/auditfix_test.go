@@ -82,7 +82,7 @@ func TestApply(t *testing.T) {
 		t.Run(tool[0], func(t *testing.T) {
 			dir := broken(t)
 			before, s, major := auditOf(t, dir)
-			fixes, err := Make(before, s, major, []byte(read(t, filepath.Join(dir, "config.yaml"))), []byte(read(t, filepath.Join(dir, ".env"))))
+			fixes, err := Make(Input{Result: before, Stack: s, Major: major, Config: []byte(read(t, filepath.Join(dir, "config.yaml"))), Env: []byte(read(t, filepath.Join(dir, ".env")))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +150,7 @@ func TestStatements(t *testing.T) {
 		{Check: "roles.owner-login", Object: "role o", Text: "o may log in", Fix: "ALTER ROLE o NOLOGIN;"},
 		{Check: "roles.expired", Object: "role a", Text: "expired", Fix: "ALTER ROLE a PASSWORD '...' VALID UNTIL '...';"},
 	}}
-	fixes, err := Make(r, &stack.Stack{}, 16, nil, nil)
+	fixes, err := Make(Input{Result: r, Stack: &stack.Stack{}, Major: 16})
 	if err != nil || len(fixes.Files) != 1 || len(fixes.Left) != 1 {
 		t.Fatalf("%v: %d files, %d left", err, len(fixes.Files), len(fixes.Left))
 	}

@@ -3,6 +3,7 @@ package export
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +12,14 @@ type AppPool struct {
 	Processes      int // instances x workers, 0 for 1
 	PoolSize       int
 	MaxOverflow    int
+	Timeout        int // seconds that a caller waits for a connection, 0 for the pooler's
 	MaxConnections int // what the server needs for all of them, 0 when not computed
+}
+
+// OfPool tells whether a format is that of a pool or a pooler, which has none of the server's settings.
+func OfPool(format string) bool {
+	_, app := stacks[format]
+	return app || slices.Contains([]string{"pgbouncer", "odyssey", "pgcat"}, format)
 }
 
 // stack is how a pool is written for one driver or framework.
@@ -27,6 +35,7 @@ type poolOf struct {
 	timeout, recycle    int // seconds
 }
 
+// stacks say what advisor/pool.Drivers says of the same pools, as configuration (TestStacksAgree).
 var stacks = map[string]stack{
 	"sqlalchemy": {"engine.py", "#", func(p poolOf) string {
 		return fmt.Sprintf("engine = create_async_engine(\n    url,\n    pool_size=%d,\n    max_overflow=%d,\n    pool_timeout=%d,\n    pool_recycle=%d,\n    pool_pre_ping=True,\n)\n",
@@ -34,19 +43,19 @@ var stacks = map[string]stack{
 	}, "pool_size and the like in the URL's query are the application's own convention: SQLAlchemy hands them to the driver; asyncpg wants ssl= and not sslmode="},
 	"asyncpg": {"pool.py", "#", func(p poolOf) string {
 		return fmt.Sprintf("pool = await asyncpg.create_pool(\n    dsn,\n    min_size=%d,\n    max_size=%d,\n    max_inactive_connection_lifetime=%d,\n)\n"+
-			"async with pool.acquire(timeout=%d) as connection:\n    ...\n", p.size, p.max, p.recycle, p.timeout)
-	}, "acquire's timeout includes connecting; behind PgBouncer before 1.21: statement_cache_size=0"},
+			"async with pool.acquire(timeout=%d) as connection:\n    ...\n", p.size, p.max, 300, p.timeout)
+	}, "acquire's timeout includes connecting; the lifetime is that of an idle connection, there is no limit on age; behind PgBouncer before 1.21: statement_cache_size=0"},
 	"hikari": {"application.properties", "#", func(p poolOf) string {
-		return fmt.Sprintf("spring.datasource.hikari.maximum-pool-size=%d\nspring.datasource.hikari.connection-timeout=%d\nspring.datasource.hikari.max-lifetime=%d\n",
-			p.max, 1000*p.timeout, 1000*p.recycle)
-	}, "without minimum-idle the pool has a fixed size, as HikariCP advises; max-lifetime has to be below the limit of any proxy on the way"},
+		return fmt.Sprintf("spring.datasource.hikari.maximum-pool-size=%d\nspring.datasource.hikari.minimum-idle=%d\nspring.datasource.hikari.connection-timeout=%d\nspring.datasource.hikari.max-lifetime=%d\n",
+			p.max, p.size, 1000*p.timeout, 1000*p.recycle)
+	}, "without minimum-idle the pool has a fixed size, which HikariCP itself prefers; max-lifetime has to be below the limit of any proxy on the way"},
 	"pgxpool": {"pgxpool.txt", "#", func(p poolOf) string {
-		return fmt.Sprintf("pool_max_conns=%d pool_min_idle_conns=1 pool_max_conn_lifetime=%ds pool_max_conn_lifetime_jitter=%ds pool_max_conn_idle_time=30m\n",
+		return fmt.Sprintf("pool_max_conns=%d pool_max_conn_lifetime=%ds pool_max_conn_lifetime_jitter=%ds\n",
 			p.max, p.recycle, p.recycle/10)
 	}, "append to the keyword string, or to the URL's query with & between; the wait for a connection is the context's deadline alone: %d s"},
 	"node-pg": {"pool.js", "//", func(p poolOf) string {
-		return fmt.Sprintf("const pool = new Pool({\n  max: %d,\n  min: %d,\n  connectionTimeoutMillis: %d,\n  idleTimeoutMillis: 30000,\n  maxLifetimeSeconds: %d,\n});\n",
-			p.max, min(p.size, 1), 1000*p.timeout, p.recycle)
+		return fmt.Sprintf("const pool = new Pool({\n  max: %d,\n  connectionTimeoutMillis: %d,\n  maxLifetimeSeconds: %d,\n});\n",
+			p.max, 1000*p.timeout, p.recycle)
 	}, "without connectionTimeoutMillis a request waits for ever"},
 	"prisma": {"prisma.ts", "//", func(p poolOf) string {
 		return fmt.Sprintf("const adapter = new PrismaPg({\n  connectionString: process.env.DATABASE_URL,\n  max: %d,\n  connectionTimeoutMillis: %d,\n  maxLifetimeSeconds: %d,\n});\n"+
@@ -78,6 +87,9 @@ func (j *job) appPool(name string) error {
 	app.Processes = max(1, app.Processes)
 	s := stacks[name]
 	of := poolOf{app.PoolSize, app.MaxOverflow, app.PoolSize + app.MaxOverflow, int(max(1, p.Timeout)), int(max(60, p.Recycle))}
+	if app.Timeout > 0 {
+		of.timeout = app.Timeout
+	}
 	j.file(s.file, j.head(s.mark)+s.mark+" "+j.product(app)+"\n"+s.write(of))
 	if strings.Contains(s.note, "%d") {
 		j.note(s.note, of.timeout)
@@ -106,14 +118,8 @@ func (j *job) product(app AppPool) string {
 	return text
 }
 
-// notForPools leaves the settings of the server out: a pool has none of them.
-func (j *job) notForPools() {
-	j.out.Skipped = nil
-	for _, it := range j.items {
-		j.skip(it.Name, "a setting of PostgreSQL, not of the pool")
-	}
-	j.items = nil
-}
+// notForPools leaves the settings of the server out, without a word: a pool has none of them.
+func (j *job) notForPools() { j.out.Skipped, j.items = nil, nil }
 
 // odyssey writes a route of Odyssey; pool_size 0 would mean no limit.
 func (j *job) odyssey() error {

@@ -20,6 +20,8 @@ func (j *job) compose() error {
 	b.WriteString("    shm_size: " + j.shm() + "\n")
 	if j.Memory > 0 {
 		fmt.Fprintf(&b, "    mem_limit: %s\n", strings.ToLower(guc.FormatBytes(j.Memory&^(1<<10-1))))
+	} else if j.Needs > 0 {
+		fmt.Fprintf(&b, "    # no mem_limit: the server has none; one has to be at least %dm, the worst case of these settings\n", mebibytes(j.Needs))
 	}
 	b.WriteString(j.foot("#"))
 	j.file("compose.override.yaml", b.String())
@@ -30,6 +32,9 @@ func (j *job) compose() error {
 	j.out.Rollback = []string{"remove compose.override.yaml", up}
 	return nil
 }
+
+// mebibytes rounds up.
+func mebibytes(bytes int64) int64 { return (bytes-1)>>20 + 1 }
 
 // shm is the size of /dev/shm, which dynamic shared memory for parallel queries comes from: 1 GB, or a quarter of a small
 // container.

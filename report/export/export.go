@@ -39,7 +39,8 @@ type Options struct {
 	Server probe.Server
 	Header string // a line for the head of each file: version, run, input; no time of day
 	Name   string // of the parameter group, instance, cluster or compose service; empty leaves a place to fill in
-	Memory int64  // bytes that the container or pod gets, 0 when not known
+	Memory int64  // bytes that the container or pod gets: a limit that the server has already, or a person's word; else 0
+	Needs  int64  // bytes that the server takes at worst with the changes, 0 when not known
 	Pool   *Pool
 	// Catalogue is the provider's own list of what can be set (ParseCatalogue); nil leaves its checks out.
 	Catalogue Catalogue

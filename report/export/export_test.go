@@ -205,6 +205,23 @@ func TestYAMLValues(t *testing.T) {
 	}
 }
 
+// A limit that nobody set is not made up; what it would have to be at least is said.
+func TestNoLimitOfOurs(t *testing.T) {
+	o := options(t)
+	o.Memory, o.Needs = 0, 3<<30+1
+	compose := render(t, "docker-compose", changes(), o).Files[0].Data
+	if strings.Contains(compose, "\n    mem_limit:") || !strings.Contains(compose, "# no mem_limit: the server has none; one has to be at least 3073m") {
+		t.Errorf("compose:\n%s", compose)
+	}
+	dig(t, compose, []string{"services", "postgres"})
+	for _, format := range []string{"cloudnativepg", "zalando", "crunchy"} {
+		notes := strings.Join(render(t, format, changes(), o).Notes, "\n")
+		if !strings.Contains(notes, "should be the same, and at least 3073Mi") {
+			t.Errorf("%s: %s", format, notes)
+		}
+	}
+}
+
 func dig(t *testing.T, text string, path []string) map[string]any {
 	t.Helper()
 	var v any

@@ -189,6 +189,9 @@ func (j *job) kubectl(kind, stem string) {
 // memory says what the pod needs, and warns when the shared buffers cannot fit it.
 func (j *job) memory(where string) {
 	if j.Memory <= 0 {
+		if j.Needs > 0 {
+			j.note("%s: requests and limits of memory should be the same, and at least %dMi, the worst case of these settings", where, mebibytes(j.Needs))
+		}
 		return
 	}
 	j.note("%s: requests and limits of memory should both be %dMi, so that the pod is not the first to be killed", where, j.Memory>>20)

@@ -29,7 +29,7 @@ func (j *job) pgBouncer() error {
 	if p == nil || p.PoolSize < 1 {
 		return errors.New("needs a pool size: the settings of the server do not give one")
 	}
-	j.out.Skipped = nil // what PostgreSQL itself would refuse is no matter here
+	j.notForPools()
 	total := p.PoolSize + p.MaxOverflow
 	clients := p.MaxClients
 	if clients == 0 {
@@ -66,9 +66,6 @@ func (j *job) pgBouncer() error {
 	}
 	b.WriteString(j.foot(";"))
 	j.file("pgbouncer.ini", b.String())
-	for _, it := range j.items {
-		j.skip(it.Name, "a setting of PostgreSQL, not of the pooler")
-	}
 	j.out.Apply = []string{"keep a copy of pgbouncer.ini, and put these keys into its sections of the same name; " +
 		"not with %include: a second [pgbouncer] section would put the keys of the first back to their defaults",
 		"psql -p 6432 pgbouncer -c RELOAD # does not shrink pools that are open"}

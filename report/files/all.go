@@ -8,6 +8,7 @@ import (
 
 	"pgfit/advisor"
 	"pgfit/advisor/advise"
+	"pgfit/probe"
 	"pgfit/report"
 	"pgfit/report/export"
 	"pgfit/report/patch"
@@ -63,11 +64,11 @@ func All(doc *rundoc.Document, a *advise.Advice) ([]File, error) {
 	if err := report.Run(&md, doc, a, true); err != nil {
 		return nil, err
 	}
-	out = append(out, run, File{"advice.json", advice}, File{"report.md", md.Bytes()},
-		File{"postgresql.conf.patch", made.Diff}, File{"postgresql.conf.rollback.patch", made.Rollback},
-		File{"alter-system.sql", []byte(made.AlterSystem)}, File{"rollback.sql", []byte(made.RollbackSQL)})
+	out = append(out, run, File{Name: "advice.json", Data: advice}, File{Name: "report.md", Data: md.Bytes()},
+		File{Name: "postgresql.conf.patch", Data: made.Diff}, File{Name: "postgresql.conf.rollback.patch", Data: made.Rollback},
+		File{Name: "alter-system.sql", Data: []byte(made.AlterSystem)}, File{Name: "rollback.sql", Data: []byte(made.RollbackSQL)})
 	if doc.Stock && len(doc.Files) > 0 {
-		out = append(out, File{"base/postgresql.conf", []byte(doc.Files[0].Text)})
+		out = append(out, File{Name: "base/postgresql.conf", Data: []byte(doc.Files[0].Text)})
 	}
 	return out, nil
 }
@@ -76,7 +77,7 @@ func All(doc *rundoc.Document, a *advise.Advice) ([]File, error) {
 func RunJSON(doc *rundoc.Document) (File, error) {
 	var b bytes.Buffer
 	err := rundoc.Write(&b, doc)
-	return File{"run.json", b.Bytes()}, err
+	return File{Name: "run.json", Data: b.Bytes()}, err
 }
 
 func adviceJSON(a *advise.Advice, made patch.Patch) ([]byte, error) {
@@ -116,14 +117,14 @@ func Format(format string, doc *rundoc.Document, a *advise.Advice, t Target) (ma
 	if err != nil {
 		return nil, nil, err
 	}
-	one := func(name string, data []byte) []File { return []File{{name, data}} }
+	one := func(name string, data []byte) []File { return []File{{Name: name, Data: data}} }
 	switch format {
 	case "diff":
-		return append(one("postgresql.conf.patch", p.Diff), File{"postgresql.conf.rollback.patch", p.Rollback}), append(shadows(p), a.StartCheck.Text), nil
+		return append(one("postgresql.conf.patch", p.Diff), File{Name: "postgresql.conf.rollback.patch", Data: p.Rollback}), append(shadows(p), a.StartCheck.Text), nil
 	case "rollback":
 		return one("postgresql.conf.rollback.patch", p.Rollback), nil, nil
 	case "alter-system":
-		return append(one("alter-system.sql", []byte(p.AlterSystem)), File{"rollback.sql", []byte(p.RollbackSQL)}), append(shadows(p), a.StartCheck.Text), nil
+		return append(one("alter-system.sql", []byte(p.AlterSystem)), File{Name: "rollback.sql", Data: []byte(p.RollbackSQL)}), append(shadows(p), a.StartCheck.Text), nil
 	case "rollback-sql":
 		return one("rollback.sql", []byte(p.RollbackSQL)), nil, nil
 	case "advice":
@@ -154,22 +155,33 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, t Target) (
 	settings.Proposals = slices.DeleteFunc(slices.Clone(settings.Proposals), func(p advisor.Proposal) bool {
 		return a.Only != "" && p.Apply != a.Only
 	})
-	memory, _ := doc.Facts.Host.Memory.Budget.Get()
 	out, err := export.Render(format, export.Changes(settings), export.Options{
-		Server: doc.Facts.Server, Header: header(a), Memory: memory, Name: t.Name, Catalogue: t.Catalogue,
+		Server: doc.Facts.Server, Header: header(a), Memory: limit(doc.Facts.Host.Memory), Needs: a.Settings.Budget.Total, Name: t.Name, Catalogue: t.Catalogue,
 		Pool: pooler(doc, a.Pool),
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, f := range out.Files {
-		made = append(made, File{f.Name, []byte(f.Data)})
+		made = append(made, File{Name: f.Name, Data: []byte(f.Data)})
 	}
 	talk = append(prefixed("apply: ", out.Apply), prefixed("take back: ", out.Rollback)...)
 	for _, s := range out.Skipped {
 		talk = append(talk, fmt.Sprintf("%s left out: %s", s.Name, s.Reason))
 	}
-	return made, append(append(talk, out.Notes...), a.StartCheck.Text), nil
+	if talk = append(talk, out.Notes...); !export.OfPool(format) {
+		talk = append(talk, a.StartCheck.Text)
+	}
+	return made, talk, nil
+}
+
+// limit is the memory that somebody has set for the server: --ram, or the limit of its control group. All the memory of the
+// machine that it happens to run on is no limit of anybody's: 0.
+func limit(m probe.Memory) int64 {
+	if group, ok := m.CgroupMax.Get(); m.Budget.State == probe.Given || ok && m.Budget.Value == group {
+		return m.Budget.Value
+	}
+	return 0
 }
 
 // pooler is the pool of the advice for a pooler in between: what the advice says of one, else three quarters of the pool and
@@ -177,7 +189,7 @@ func exported(format string, doc *rundoc.Document, a *advise.Advice, t Target) (
 func pooler(doc *rundoc.Document, a advisor.PoolAdvice) *export.Pool {
 	p := &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Total - a.Total/4, MaxOverflow: a.Total / 4,
 		Timeout: float64(a.PoolTimeout), Recycle: float64(a.PoolRecycle), App: export.AppPool{Processes: a.Processes,
-			PoolSize: a.PoolSize, MaxOverflow: a.MaxOverflow, MaxConnections: a.MaxConnections}}
+			PoolSize: a.PoolSize, MaxOverflow: a.MaxOverflow, Timeout: a.PoolTimeout, MaxConnections: a.MaxConnections}}
 	if b := a.PgBouncer; b != nil {
 		p.PoolSize, p.MaxOverflow, p.MaxClients, p.Timeout = b.DefaultPoolSize, b.ReservePoolSize, b.MaxClientConn, float64(b.QueryWaitTimeout)
 	}

@@ -13,8 +13,9 @@ import (
 
 // File is one result, with its path relative to the results directory.
 type File struct {
-	Name string
-	Data []byte
+	Name    string
+	Data    []byte
+	Private bool // made from a file that may hold secrets: for the owner's eyes only
 }
 
 // Writable tells before a long run whether dir can be made and written to. It leaves nothing behind but an existing
@@ -68,7 +69,7 @@ func firstMissing(dir string) (string, error) {
 // Write puts every file into dir, each by a temporary file and a rename.
 func Write(dir string, made []File) error {
 	for _, f := range made {
-		if err := writeOne(filepath.Join(dir, filepath.FromSlash(f.Name)), f.Data); err != nil {
+		if err := writeOne(filepath.Join(dir, filepath.FromSlash(f.Name)), f.Data, f.mode()); err != nil {
 			return fmt.Errorf("writing %s: %w", f.Name, err)
 		}
 	}
@@ -76,9 +77,16 @@ func Write(dir string, made []File) error {
 }
 
 // WriteFile writes one file whole or not at all.
-func WriteFile(path string, data []byte) error { return writeOne(path, data) }
+func WriteFile(path string, data []byte) error { return writeOne(path, data, File{}.mode()) }
 
-func writeOne(path string, data []byte) error {
+func (f File) mode() os.FileMode {
+	if f.Private {
+		return 0o600
+	}
+	return 0o644
+}
+
+func writeOne(path string, data []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
@@ -87,7 +95,7 @@ func writeOne(path string, data []byte) error {
 		return err
 	}
 	defer os.Remove(tmp.Name()) // after the rename there is nothing left to remove
-	if err := tmp.Chmod(0o644); err != nil {
+	if err := tmp.Chmod(mode); err != nil {
 		return err
 	}
 	_, err = tmp.Write(data)

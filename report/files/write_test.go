@@ -33,18 +33,23 @@ func TestWritable(t *testing.T) {
 
 func TestWriteWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
-	if err := Write(dir, []File{{"a.txt", []byte("one")}, {"base/b.txt", []byte("two")}}); err != nil {
+	if err := Write(dir, []File{{Name: "a.txt", Data: []byte("one")}, {Name: "base/b.txt", Data: []byte("two"), Private: true}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "taken"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(dir, []File{{"taken", []byte("x")}}); err == nil {
+	if err := Write(dir, []File{{Name: "taken", Data: []byte("x")}}); err == nil {
 		t.Error("writing over a directory succeeded")
 	}
 	data, err := os.ReadFile(filepath.Join(dir, "base", "b.txt"))
 	if err != nil || string(data) != "two" {
 		t.Errorf("base/b.txt = %q, %v", data, err)
+	}
+	for name, want := range map[string]os.FileMode{"a.txt": 0o644, "base/b.txt": 0o600} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s has mode %v, %v, want %v", name, info.Mode(), err, want)
+		}
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {

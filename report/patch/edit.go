@@ -1,13 +1,11 @@
 package patch
 
 import (
-	"fmt"
 	"path"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
-
 	"pgfit/probe/pgconf"
+	"pgfit/report/unified"
 )
 
 // edit makes the changes in the files and writes the two diffs.
@@ -76,37 +74,19 @@ func under(dir, file string) bool {
 
 // diff writes both directions. Git names the files a/ and b/, and so do we.
 func (m *maker) diff() {
-	for _, f := range m.out.Files {
-		from, to := label("a/", f.Name), label("b/", f.Name)
+	for i, f := range m.out.Files {
+		from, to := unified.Label("a/", f.Name), unified.Label("b/", f.Name)
 		back, forth := from, to
 		if f.Before == nil {
 			from, forth = "/dev/null", "/dev/null"
 		}
-		m.out.Diff = append(m.out.Diff, udiff.Unified(from, to, string(f.Before), string(f.After))...)
-		m.out.Rollback = append(m.out.Rollback, udiff.Unified(back, forth, string(f.After), string(f.Before))...)
-	}
-}
-
-// label is a file name as patch and git read it in a diff: a tab ends a name that has blanks, and a name with quotes,
-// backslashes or control characters stands in quotes.
-func label(side, name string) string {
-	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' || r == 0x7f }) {
-		var b strings.Builder
-		for i := range len(name) {
-			switch c := name[i]; {
-			case c == '"' || c == '\\':
-				b.WriteByte('\\')
-				b.WriteByte(c)
-			case c < ' ' || c == 0x7f:
-				fmt.Fprintf(&b, "\\%03o", c)
-			default:
-				b.WriteByte(c)
-			}
+		diff, ok := unified.Sparing(from, to, string(f.Before), string(f.After))
+		rollback, ok2 := unified.Sparing(back, forth, string(f.After), string(f.Before))
+		if !ok || !ok2 {
+			m.out.Files[i].Withheld = true
+			m.note(f.Path + ": a change stands in or beside a line with a secret, which no patch may hold; the statements have it")
+			continue
 		}
-		return `"` + side + b.String() + `"`
+		m.out.Diff, m.out.Rollback = append(m.out.Diff, diff...), append(m.out.Rollback, rollback...)
 	}
-	if strings.Contains(name, " ") {
-		return side + name + "\t"
-	}
-	return side + name
 }

@@ -76,6 +76,7 @@ type FileEdit struct {
 	Path          string // on the server
 	Name          string // relative to Patch.Dir
 	Before, After []byte // Before is nil for a new file
+	Withheld      bool   // not in the diffs: they would show a secret
 }
 
 // Shadow is something that overrides a change where it is made.

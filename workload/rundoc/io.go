@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 )
 
 // Kind is what every run document calls itself.
@@ -62,9 +63,28 @@ func jsonError(err error) string {
 	}
 	var typ *json.UnmarshalTypeError
 	if errors.As(err, &typ) {
-		return fmt.Sprintf("%s is a %s where a %s belongs", typ.Field, typ.Value, typ.Type)
+		where := typ.Field
+		if where == "" {
+			where = "the whole"
+		}
+		return fmt.Sprintf("%s is JSON's %s where %s belongs", where, typ.Value, belongs(typ.Type))
 	}
 	return err.Error()
+}
+
+// belongs is a Go type in JSON's words.
+func belongs(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	}
+	return "a number"
 }
 
 // check refuses figures that no run can have.

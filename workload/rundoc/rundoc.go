@@ -38,13 +38,14 @@ type Document struct {
 }
 
 // StartCheck is what came of starting a scratch server with changed configuration files. At most one of Failure and NotDone
-// is set; with neither the server started, wrote no warning into its log and had every value in force.
+// is set; with neither the server started, wrote no warning into its log and had every value in force but those of NotChecked.
 type StartCheck struct {
-	Version string            `json:"server_version,omitempty"` // of the server that was started
-	Values  map[string]string `json:"values"`                   // the changed settings, as a person writes them
-	Reduced bool              `json:"reduced,omitempty"`        // started with less shared_buffers than the files have
-	Failure string            `json:"failure,omitempty"`        // what went wrong, in the server's words
-	NotDone string            `json:"not_done,omitempty"`       // why no server could be started
+	Version    string            `json:"server_version,omitempty"` // of the server that was started
+	Values     map[string]string `json:"values"`                   // the changed settings, as a person writes them
+	Reduced    bool              `json:"reduced,omitempty"`        // started with less shared_buffers than the files have
+	NotChecked []string          `json:"not_checked,omitempty"`    // settings of the files that the server had to be started without
+	Failure    string            `json:"failure,omitempty"`        // what went wrong, in the server's words
+	NotDone    string            `json:"not_done,omitempty"`       // why no server could be started
 }
 
 // File is one configuration file of the server. Text never holds a password: lines that could are not copied.

@@ -38,6 +38,7 @@ type Result struct {
 	Settings   map[string]string // pg_settings.setting, or what the files say of a setting that the check had to override
 	Complaints []string          // warnings and errors of the server's log
 	Reduced    bool              // shared_buffers of the files is more than this machine can map: started with less
+	NotChecked []string          // settings of the files, in order, that the check had to override, and that may keep a server from starting
 }
 
 // ErrIncomplete says that the files at hand are not all that the server would read.
@@ -53,6 +54,9 @@ var overridden = map[string]string{
 
 // alsoOverridden are on the command line of every scratch server.
 var alsoOverridden = []string{"listen_addresses", "unix_socket_directories", "unix_socket_permissions", "logging_collector", "log_destination"}
+
+// harmless are overridden, and keep no server from starting whatever their value.
+var harmless = []string{"fsync", "lc_messages", "log_min_messages", "cluster_name", "unix_socket_permissions"}
 
 // withoutLines are commented out in the copies, since the server would look for files or locales that are not here.
 var withoutLines = []string{"data_directory", "hba_file", "ident_file", "external_pid_file", "config_file", "lc_messages", "lc_monetary",
@@ -84,25 +88,40 @@ func Run(ctx context.Context, in Input) (Result, error) {
 		res, err = in.try(ctx, tree, over)
 		reduced = true
 	}
-	res.Reduced = reduced
+	res.Reduced, res.NotChecked = reduced, in.notChecked(tree)
 	return res, err
+}
+
+// notChecked are the settings of the files that the server was started without.
+func (in Input) notChecked(tree *pgconf.Tree) []string {
+	var out []string
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(overridden)), alsoOverridden) {
+		if value, ok := in.says(tree, name); ok && value != overridden[name] && !slices.Contains(harmless, name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// says is what the files set a setting to.
+func (in Input) says(tree *pgconf.Tree, name string) (value string, ok bool) {
+	if tree != nil {
+		p, ok := tree.InForce(name)
+		return p.Value, ok
+	}
+	for _, f := range in.Files {
+		parsed := pgconf.Parse(f.Path, []byte(f.Text))
+		if l, found := parsed.Line(parsed.Find(name)); found {
+			value, ok = l.Value, true
+		}
+	}
+	return value, ok
 }
 
 // tooLarge tells whether the files ask for shared_buffers of more than half of this machine's memory.
 func (in Input) tooLarge(tree *pgconf.Tree) bool {
-	value := ""
-	if tree != nil {
-		p, _ := tree.InForce("shared_buffers")
-		value = p.Value
-	}
-	for _, f := range in.Files {
-		if tree == nil {
-			parsed := pgconf.Parse(f.Path, []byte(f.Text))
-			if l, ok := parsed.Line(parsed.Find("shared_buffers")); ok {
-				value = l.Value
-			}
-		}
-	}
+	value, _ := in.says(tree, "shared_buffers")
 	all, err := guc.Catalogue(in.Binaries.Major)
 	total := memTotal()
 	if err != nil || value == "" || total == 0 {

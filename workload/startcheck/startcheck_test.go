@@ -74,6 +74,9 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
 	}
+	if want := []string{"archive_mode", "huge_pages", "log_destination", "logging_collector", "port", "ssl"}; !slices.Equal(res.NotChecked, want) {
+		t.Errorf("not checked %q, want %q", res.NotChecked, want)
+	}
 	if _, ok := res.Settings["no_such"]; ok || len(res.Complaints) > 0 || res.Reduced {
 		t.Errorf("settings %v, complaints %q, reduced %v", res.Settings, res.Complaints, res.Reduced)
 	}
@@ -116,6 +119,9 @@ func TestDropInTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, _ := all["shared_buffers"].Parse("8000GB")
+	if len(res.NotChecked) > 0 {
+		t.Errorf("not checked: %q", res.NotChecked)
+	}
 	if !res.Reduced && memTotal() > 0 || res.Settings["shared_buffers"] != want || res.Settings["work_mem"] != "7168" {
 		t.Errorf("reduced %v, %v", res.Reduced, res.Settings)
 	}
