@@ -175,6 +175,10 @@ func (p *page) curve(c capacity.Capacity) {
 		}
 		t.Add(append(row, strconv.FormatInt(l.Failed, 10), Percent(l.ClientCPU), strings.Join(l.Marks, " "))...)
 	}
+	for _, l := range c.Unfinished {
+		row := append([]string{strconv.Itoa(l.Pool), Rate(l.TPS)}, slices.Repeat([]string{"-"}, len(t.Header)-5)...)
+		t.Add(append(row, strconv.FormatInt(l.Failed, 10), Percent(l.ClientCPU), strings.Join(l.Marks, " "))...)
+	}
 	p.table(t)
 	p.line("")
 	p.line("Chosen: pool size %d, the smallest that delivers 97 %% of the best (%d), and surely 95 %%.", c.Chosen, c.Best)

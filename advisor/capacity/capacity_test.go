@@ -240,3 +240,28 @@ func TestEnough(t *testing.T) {
 		})
 	}
 }
+
+// A pool size with a visit that finished nothing is neither chosen nor fitted, and it is said why.
+func TestUnfinished(t *testing.T) {
+	d := doc([]int{1, 2, 4}, [][]float64{{.5, .9, 1.7}, {.5, .9, 1.7}, {.5, .9, 0}})
+	curves, findings := Analyse(d)
+	c := curves[0]
+	if c.Best != 2 || len(c.Levels) != 2 || len(c.Unfinished) != 1 || c.Unfinished[0].Pool != 4 || c.Unfinished[0].Visits != 3 {
+		t.Errorf("best %d of %+v, apart %+v", c.Best, c.Levels, c.Unfinished)
+	}
+	f := findings[0]
+	if f.Code != "R10" || f.Blocks || !strings.Contains(f.Text, "4 (1 of 3 visits)") || !strings.Contains(f.Lift, "--measure") {
+		t.Errorf("finding %+v", f)
+	}
+	if got := Doubts(d); got[0] != f {
+		t.Errorf("Doubts = %+v, want %+v first", got, f)
+	}
+	d = doc([]int{1}, [][]float64{{0}, {0}})
+	for i := range d.Visits {
+		d.Visits[i].Failed = 3
+	}
+	curves, findings = Analyse(d)
+	if len(curves) != 0 || len(findings) != 1 || findings[0].Code != "R7" || !findings[0].Blocks {
+		t.Errorf("nothing but failures: %+v, %+v", curves, findings)
+	}
+}
