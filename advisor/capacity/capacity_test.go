@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -263,5 +264,26 @@ func TestUnfinished(t *testing.T) {
 	curves, findings = Analyse(d)
 	if len(curves) != 0 || len(findings) != 1 || findings[0].Code != "R7" || !findings[0].Blocks {
 		t.Errorf("nothing but failures: %+v, %+v", curves, findings)
+	}
+}
+
+// Little's law is missed by a client that is the limit, and by statements about as long as a visit: the two are told apart.
+func TestLittle(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		x          float64 // throughput of one connection; the visit takes 2 s
+		code, text string
+	}{{"long statements", 1, "R10", "too short for the statements, which take 1.1 s"}, {"a busy client", 1000, "R5", "load generator"}} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := doc([]int{1, 2}, [][]float64{{tc.x, 1.9 * tc.x}, {tc.x, 1.9 * tc.x}, {tc.x, 1.9 * tc.x}})
+			for i := range d.Visits {
+				d.Visits[i].Marks = []rundoc.Mark{{Code: "little"}}
+			}
+			got := Doubts(d)
+			i := slices.IndexFunc(got, func(f advisor.Finding) bool { return f.Code == tc.code })
+			if i < 0 || !got[i].Blocks || !strings.Contains(got[i].Text, tc.text) || strings.Contains(codes(got), "R5") != (tc.code == "R5") {
+				t.Errorf("Doubts = %+v, want %s", got, tc.code)
+			}
+		})
 	}
 }

@@ -25,6 +25,7 @@ const (
 	far         = 1e6   // stands for "no knee"
 	clientLimit = 0.80  // R5
 	littleLimit = 0.05  // R5
+	holdsInOne  = 20    // R5: hold times in a visit from which Little's law is not missed by the visit's ends alone
 	errorLimit  = 0.001 // R7
 	driftLimit  = 0.05  // R11: of ln X, from the first half of the rounds to the second
 	noiseLimit  = 0.20  // R11: standard deviation of ln X
@@ -127,7 +128,7 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 		add("R2", fmt.Sprintf("the best pool size is the largest one measured: the server carries at least %d", top), "measure larger pool sizes", false)
 	}
 	count := map[string]int{}
-	deciding, unsettled := false, false
+	deciding, unsettled, cut, longest := false, false, false, 0.0
 	for _, v := range visits {
 		if v.Client.CPUShare > clientLimit {
 			count["R5"]++
@@ -137,6 +138,12 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 			case "foreign":
 				count["R6"]++
 			case "little":
+				if mean, _ := hold([]rundoc.Visit{v}); holdsInOne*mean > v.Seconds {
+					count["short"]++
+					cut = cut || v.PoolSize == c.Chosen
+					longest = math.Max(longest, mean)
+					break
+				}
 				count["R5"]++
 			case rundoc.Unsteady:
 				count["R10"]++
@@ -151,6 +158,10 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 	most := func(code string) bool { return 2*count[code] > len(visits) }
 	if most("R5") {
 		add("R5", "the load generator, not the server, was the limit in most visits", "run pgfit on another machine, or give it more processors", true)
+	}
+	if n := count["short"]; n > 0 {
+		add("R10", fmt.Sprintf("the visits are too short for the statements, which take %.2g s at the mean: in %d of %d visits how many were finished is left to chance, and Little's law cannot be audited",
+			longest, n, len(visits)), fmt.Sprintf("visits of at least %.0f s (--measure), %d times as long as a statement", math.Ceil(holdsInOne*longest), holdsInOne), cut && most("short"))
 	}
 	if n := count["R6"]; n > 0 {
 		add("R6", fmt.Sprintf("other sessions kept the server busy in %d of %d visits", n, len(visits)), "measure when nobody else does, or on a scratch server", most("R6"))
