@@ -168,7 +168,7 @@ func (p *page) curve(c capacity.Capacity) {
 	}
 	t.Header = append(t.Header, "failed", "client CPU", "marks ")
 	for _, l := range c.Levels {
-		row := []string{strconv.Itoa(l.Pool), Rate(l.TPS), Rate(l.TPSInterval.Low), Rate(l.TPSInterval.High), Percent(l.Ratio), Millis(l.P50), millisOr(l.P95), millisOr(l.P99),
+		row := []string{strconv.Itoa(l.Pool), Rate(l.TPS), rateOrNone(l.TPSInterval.Low), rateOrNone(l.TPSInterval.High), Percent(l.Ratio), Millis(l.P50), millisOr(l.P95), millisOr(l.P99),
 			millisOrNone(l.P99Interval.Low), millisOrNone(l.P99Interval.High)}
 		if waits {
 			row = append(row, Millis(l.Wait))
@@ -227,6 +227,14 @@ func millisOr(s float64) string {
 		return "too few"
 	}
 	return Millis(s)
+}
+
+// rateOrNone leaves out what cannot be told.
+func rateOrNone(v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return Rate(v)
 }
 
 // millisOrNone leaves out what cannot be told.

@@ -20,22 +20,22 @@ import (
 type Level struct {
 	Pool        int          `json:"pool_size"`
 	Visits      int          `json:"visits"`
-	TPS         float64      `json:"tps"` // geometric mean over visits
-	TPSInterval usl.Interval `json:"tps_interval"`
+	TPS         float64      `json:"tps"`                   // geometric mean over visits
+	TPSInterval usl.Interval `json:"tps_interval,omitzero"` // left out where it is not known: of one visit, or beyond ±100 %
 	Ratio       float64      `json:"ratio_to_best"`
 	Service     float64      `json:"mean_service_seconds"`
 	Wait        float64      `json:"mean_wait_seconds"`
 	P50         float64      `json:"service_p50_seconds"`
 	P95         float64      `json:"service_p95_seconds"`
-	P99         float64      `json:"service_p99_seconds"`  // 0 where there are too few operations to say
-	P99Interval usl.Interval `json:"service_p99_interval"` // over rounds; of a single visit by order statistics; 0 where it cannot be told
+	P99         float64      `json:"service_p99_seconds"`           // 0 where there are too few operations to say
+	P99Interval usl.Interval `json:"service_p99_interval,omitzero"` // over rounds; of a single visit by order statistics; 0 where it cannot be told
 	Failed      int64        `json:"failed"`
 	ClientCPU   float64      `json:"client_cpu_share"`
 	Busy        float64      `json:"mean_busy"`
 	WALRate     float64      `json:"wal_bytes_per_second"`
 	Marks       []string     `json:"marks,omitempty"`
 	// Absolute is the interval of the throughput itself: what whole rounds differ is in it, unlike in TPSInterval.
-	Absolute usl.Interval `json:"tps_interval_absolute"`
+	Absolute usl.Interval `json:"tps_interval_absolute,omitzero"`
 	// Times are service times in seconds at Shares, from the merged histograms.
 	Times []float64 `json:"-"`
 }

@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -283,6 +284,35 @@ func TestLittle(t *testing.T) {
 			i := slices.IndexFunc(got, func(f advisor.Finding) bool { return f.Code == tc.code })
 			if i < 0 || !got[i].Blocks || !strings.Contains(got[i].Text, tc.text) || strings.Contains(codes(got), "R5") != (tc.code == "R5") {
 				t.Errorf("Doubts = %+v, want %s", got, tc.code)
+			}
+		})
+	}
+}
+
+// What one visit, or visits with nothing in common, cannot tell is said not to be known: no interval of no width, none that
+// spans decades.
+func TestNoInterval(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		rounds [][]float64
+		text   string
+	}{
+		{"one visit", [][]float64{{5940, 5000}}, "one round leaves no interval"},
+		{"two that differ", [][]float64{{10, 3}, {2000, 1}}, "is not known: its 2 visits differ too much"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			curves, findings := Analyse(doc([]int{1, 2}, tc.rounds))
+			l := curves[0].At(curves[0].Chosen)
+			if l.TPSInterval != (usl.Interval{}) || l.Absolute != (usl.Interval{}) || curves[0].Precision.Throughput != 0 {
+				t.Errorf("%+v, %+v", l, curves[0].Precision)
+			}
+			i := slices.IndexFunc(findings, func(f advisor.Finding) bool { return f.Code == "R8" })
+			if i < 0 || !strings.Contains(findings[i].Text, tc.text) {
+				t.Errorf("findings %+v, want R8: %s", findings, tc.text)
+			}
+			text, err := json.Marshal(curves)
+			if err != nil || strings.Contains(string(text), "tps_interval") || strings.Contains(string(text), "tps_half_width") {
+				t.Errorf("%s, %v", text, err)
 			}
 		})
 	}

@@ -73,5 +73,5 @@ func quantileInterval(visits []rundoc.Visit, p float64) usl.Interval {
 		return usl.Interval{}
 	}
 	mean, half := interval(logs)
-	return usl.Interval{Low: exp(mean - half), High: exp(mean + half)}
+	return around(mean, half)
 }

@@ -116,7 +116,8 @@ func needs(in Input, rate float64, p *advisor.PoolAdvice) (int, []advisor.Findin
 	need := 1
 	for _, c := range in.Curves {
 		s := advisor.ScenarioPool{Scenario: c.Scenario, Ceiling: c.Chosen, MaxRate: c.At(c.Chosen).TPS, Demand: rate}
-		if low := c.At(c.Best).TPSInterval.Low; rate > almostFull*low {
+		best := c.At(c.Best)
+		if low := cmp.Or(best.TPSInterval.Low, best.TPS); rate > almostFull*low {
 			findings = append(findings, advisor.Finding{
 				Code: "R9", Scenario: c.Scenario,
 				Text: fmt.Sprintf("the demand of %.0f/s is more than 90 %% of what the server carries (%.0f/s at least): no pool size mends this", rate, low),
