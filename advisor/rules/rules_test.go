@@ -44,6 +44,13 @@ func with(t testing.TB, all guc.Settings, values map[string]string) guc.Settings
 	return budget.Overlay(all, canonical)
 }
 
+// scratch makes the server pgfit's own, with data of its own.
+func scratch(f *probe.Facts) {
+	f.Server.Scratch = true
+	f.Server.ClusterBytes = probe.Is(360*mB, "")
+	f.Server.Tables = []probe.Table{{Name: "public.order_lines", Bytes: 150 * mB, Rows: 2_750_000}}
+}
+
 // visit of 30 s at one pool size, with counters set by edit.
 func visit(scenario string, level int, edit func(*rundoc.Visit)) rundoc.Visit {
 	v := rundoc.Visit{Phase: "B", Scenario: scenario, PoolSize: level, Seconds: 30, TPS: 1000,
@@ -124,6 +131,10 @@ func TestRules(t *testing.T) {
 		{name: "not more than the data needs", edit: func(f *probe.Facts) { f.Server.ClusterBytes = probe.Is(800*mB, "") }, setting: "shared_buffers", proposed: "1GB", reason: "800 MB of data"},
 		{name: "data that fits already", edit: func(f *probe.Facts) { f.Server.ClusterBytes = probe.Is(30*mB, "") }, setting: "shared_buffers", reason: "holds all"},
 		{name: "hits measured", visits: []rundoc.Visit{visit("read-heavy", 8, func(v *rundoc.Visit) { v.Server.BlksRead = 100 })}, setting: "shared_buffers", reason: "99.99 %"},
+		{name: "data that pgfit made bound nothing", edit: scratch, visits: []rundoc.Visit{visit("read-heavy", 8, func(v *rundoc.Visit) { v.Server.BlksRead = 100 })},
+			setting: "shared_buffers", proposed: "6GB", reason: "pgfit chose the size"},
+		{name: "nor maintenance", edit: scratch, setting: "maintenance_work_mem", proposed: "1GB", reason: "a sixteenth"},
+		{name: "nor vacuum", edit: scratch, values: map[string]string{"maintenance_work_mem": "1GB"}, setting: "autovacuum_work_mem", proposed: "256MB", reason: "the tables are not known"},
 		{name: "within 5 %", values: map[string]string{"shared_buffers": "5900MB"}, setting: "shared_buffers", reason: "within 5 %"},
 		{name: "larger than the rule stays", values: map[string]string{"shared_buffers": "8GB"}, setting: "shared_buffers", reason: "only a trial"},
 		{name: "little memory, reading", ram: gB, in: Input{Workload: "web"}, setting: "shared_buffers", reason: "5 to 10 %"},
