@@ -13,6 +13,7 @@ import (
 	"pgfit/advisor/advise"
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/plan"
+	"pgfit/advisor/prune"
 	"pgfit/probe"
 	"pgfit/workload/rundoc"
 )
@@ -345,7 +346,7 @@ func (p *page) settings(a *advise.Advice) {
 			p.item(x.Name+": "+x.Reason, evidence(x), measured(x.Verified), lift(x.Lift), "source: "+x.Source)
 		}
 	}
-	p.budget(s.Budget)
+	p.budget(s.Budget, a.Verified)
 	if len(s.Kept) > 0 {
 		p.line("\nLooked at and left alone")
 		for _, k := range s.Kept {
@@ -395,7 +396,7 @@ func lift(text string) string {
 	return "would change: " + text
 }
 
-func (p *page) budget(b advisor.Budget) {
+func (p *page) budget(b advisor.Budget, r *prune.Result) {
 	if b.Total == 0 {
 		return
 	}
@@ -420,7 +421,11 @@ func (p *page) budget(b advisor.Budget) {
 		if b.RecoveryLimit > 0 {
 			allowed = " of " + Seconds(b.RecoveryLimit) + " asked for"
 		}
-		p.item("recovery after a crash: about " + Seconds(b.Recovery) + allowed)
+		how := fmt.Sprintf("assumed: replay at %s/s", Size(int64(b.Replay)))
+		if r != nil && r.Recovery != nil {
+			how += "; the verification measured " + Seconds(r.Recovery.Estimate) + " at worst with its data and load"
+		}
+		p.item("recovery after a crash: about "+Seconds(b.Recovery)+allowed, how)
 	}
 }
 

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,9 @@ func with(t testing.TB, all guc.Settings, values map[string]string) guc.Settings
 	}
 	return budget.Overlay(all, canonical)
 }
+
+// slowDisk makes replay slow: nobody knows the storage.
+func slowDisk(f *probe.Facts) { f.Storage[0].Class = probe.UnknownClass }
 
 // scratch makes the server pgfit's own, with data of its own.
 func scratch(f *probe.Facts) {
@@ -219,6 +223,9 @@ func TestRules(t *testing.T) {
 		{name: "WAL between checkpoints", visits: []rundoc.Visit{writes(10*mB, func(d *rundoc.ServerDelta) { d.CheckpointsReq = 2 })}, setting: "max_wal_size", proposed: "7GB", reason: "10.0 MB/s", method: advisor.Measured},
 		{name: "WAL held down by the disk", edit: func(f *probe.Facts) { f.Storage[0].Free = probe.Is(12*gB, "") }, visits: []rundoc.Visit{writes(10*mB, nil)}, setting: "max_wal_size", proposed: "3GB", reason: "free on the WAL volume"},
 		{name: "WAL held down by recovery", visits: []rundoc.Visit{writes(10*mB, nil)}, in: Input{RecoveryTime: 30 * time.Second}, setting: "max_wal_size", proposed: "2560MB", reason: "recovery"},
+		{name: "WAL lowered for recovery", edit: slowDisk, visits: []rundoc.Visit{writes(10*mB, nil)}, in: Input{RecoveryTime: 10 * time.Second}, setting: "max_wal_size", proposed: "448MB", reason: "could take 20 s of the 10s allowed"},
+		{name: "WAL lowered for recovery without a run", edit: slowDisk, in: Input{RecoveryTime: 10 * time.Second}, setting: "max_wal_size", proposed: "448MB", reason: "could take 20 s"},
+		{name: "little WAL needs no lower bound", edit: slowDisk, visits: []rundoc.Visit{writes(500*kB, nil)}, in: Input{RecoveryTime: 10 * time.Second}, setting: "max_wal_size", reason: "holds the WAL"},
 		{name: "little WAL", visits: []rundoc.Visit{writes(100*kB, nil)}, setting: "max_wal_size", reason: "holds the WAL"},
 		{name: "WAL without a run", setting: "max_wal_size", proposed: "4GB", method: advisor.Rule},
 		{name: "WAL without a run that somebody chose", values: map[string]string{"max_wal_size": "2GB"}, setting: "max_wal_size", reason: "somebody chose"},
@@ -386,5 +393,22 @@ func TestNothingKnown(t *testing.T) {
 	}
 	if got.Budget.Limit != 0 || got.Budget.Over {
 		t.Errorf("a budget without a machine: %+v", got.Budget)
+	}
+}
+
+// A recovery time that no max_wal_size keeps is a finding, and one that is kept is none.
+func TestRecoveryBudget(t *testing.T) {
+	for _, tc := range []struct {
+		segment string // in bytes, as the server shows it
+		want    bool
+	}{{"16777216", false}, {"1073741824", true}} {
+		f := facts(t, 16, 24*gB, 4, nil)
+		slowDisk(&f)
+		put(f.Server.Settings, "wal_segment_size", tc.segment)
+		got := Advise(Input{Facts: f, RecoveryTime: 10 * time.Second})
+		found := slices.ContainsFunc(got.Findings, func(f advisor.Finding) bool { return f.Code == "recovery-budget" })
+		if found != tc.want || !found && got.Budget.RecoveryOver {
+			t.Errorf("segments of %s: findings %+v, budget %+v", tc.segment, got.Findings, got.Budget)
+		}
 	}
 }
