@@ -133,6 +133,7 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 		})
 	}
 	a.Checks = plan.Checks(doc, curves)
+	a.Findings = append(a.Findings, plan.Doubts(a.Checks)...)
 	a.Pool, findings = pool.Advise(poolInput(doc, curves))
 	a.Findings = append(a.Findings, findings...)
 	if o.RuleSet == ruleGuide {
