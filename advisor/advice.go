@@ -85,6 +85,7 @@ type Budget struct {
 	Recovery      float64      `json:"recovery_seconds,omitempty"`
 	RecoveryLimit float64      `json:"recovery_limit_seconds,omitempty"`
 	RecoveryOver  bool         `json:"recovery_over,omitempty"`
+	Replay        float64      `json:"assumed_replay_bytes_per_second,omitempty"` // what Recovery rests on
 }
 
 // BudgetLine is one term of the sum.

@@ -10,6 +10,7 @@ type PoolAdvice struct {
 	PoolSize       int            `json:"pool_size"`
 	MaxOverflow    int            `json:"max_overflow"`
 	PoolTimeout    int            `json:"pool_timeout_seconds"`
+	TimeoutFloor   int            `json:"pool_timeout_measured_floor_seconds,omitempty"` // the shortest that what was measured allows
 	PoolRecycle    int            `json:"pool_recycle_seconds"`
 	MaxConnections int            `json:"max_connections"` // what the server needs for it
 	Method         Method         `json:"method"`

@@ -13,6 +13,7 @@ import (
 	"pgfit/advisor/advise"
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/plan"
+	"pgfit/advisor/prune"
 	"pgfit/probe"
 	"pgfit/workload/rundoc"
 )
@@ -175,11 +176,15 @@ func (p *page) curve(c capacity.Capacity) {
 	}
 	t.Header = append(t.Header, "failed", "client CPU", "marks ")
 	for _, l := range c.Levels {
-		row := []string{strconv.Itoa(l.Pool), Rate(l.TPS), Rate(l.TPSInterval.Low), Rate(l.TPSInterval.High), Percent(l.Ratio), Millis(l.P50), millisOr(l.P95), millisOr(l.P99),
+		row := []string{strconv.Itoa(l.Pool), Rate(l.TPS), rateOrNone(l.TPSInterval.Low), rateOrNone(l.TPSInterval.High), Percent(l.Ratio), Millis(l.P50), millisOr(l.P95), millisOr(l.P99),
 			millisOrNone(l.P99Interval.Low), millisOrNone(l.P99Interval.High)}
 		if waits {
 			row = append(row, Millis(l.Wait))
 		}
+		t.Add(append(row, strconv.FormatInt(l.Failed, 10), Percent(l.ClientCPU), strings.Join(l.Marks, " "))...)
+	}
+	for _, l := range c.Unfinished {
+		row := append([]string{strconv.Itoa(l.Pool), Rate(l.TPS)}, slices.Repeat([]string{"-"}, len(t.Header)-5)...)
 		t.Add(append(row, strconv.FormatInt(l.Failed, 10), Percent(l.ClientCPU), strings.Join(l.Marks, " "))...)
 	}
 	p.table(t)
@@ -230,6 +235,14 @@ func millisOr(s float64) string {
 		return "too few"
 	}
 	return Millis(s)
+}
+
+// rateOrNone leaves out what cannot be told.
+func rateOrNone(v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return Rate(v)
 }
 
 // millisOrNone leaves out what cannot be told.
@@ -340,7 +353,7 @@ func (p *page) settings(a *advise.Advice) {
 			p.item(x.Name+": "+x.Reason, evidence(x), measured(x.Verified), lift(x.Lift), "source: "+x.Source)
 		}
 	}
-	p.budget(s.Budget)
+	p.budget(s.Budget, a.Verified)
 	if len(s.Kept) > 0 {
 		p.line("\nLooked at and left alone")
 		for _, k := range s.Kept {
@@ -390,7 +403,7 @@ func lift(text string) string {
 	return "would change: " + text
 }
 
-func (p *page) budget(b advisor.Budget) {
+func (p *page) budget(b advisor.Budget, r *prune.Result) {
 	if b.Total == 0 {
 		return
 	}
@@ -415,7 +428,11 @@ func (p *page) budget(b advisor.Budget) {
 		if b.RecoveryLimit > 0 {
 			allowed = " of " + Seconds(b.RecoveryLimit) + " asked for"
 		}
-		p.item("recovery after a crash: about " + Seconds(b.Recovery) + allowed)
+		how := fmt.Sprintf("assumed: replay at %s/s", Size(int64(b.Replay)))
+		if r != nil && r.Recovery != nil {
+			how += "; the verification measured " + Seconds(r.Recovery.Estimate) + " at worst with its data and load"
+		}
+		p.item("recovery after a crash: about "+Seconds(b.Recovery)+allowed, how)
 	}
 }
 

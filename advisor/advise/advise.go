@@ -143,6 +143,7 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 		})
 	}
 	a.Checks = plan.Checks(doc, curves)
+	a.Findings = append(a.Findings, plan.Doubts(a.Checks)...)
 	a.Pool, findings = pool.Advise(poolInput(doc, curves))
 	a.Findings = append(a.Findings, findings...)
 	if o.RuleSet == ruleGuide {
@@ -172,7 +173,7 @@ func poolInput(doc *rundoc.Document, curves []capacity.Capacity) pool.Input {
 	s := doc.Facts.Server
 	su, _ := s.Settings.Int("superuser_reserved_connections")
 	reserved, _ := s.Settings.Int("reserved_connections")
-	in := pool.Input{Curves: curves, Demand: doc.Demand, ConnectTime: doc.Calibration.ConnectSeconds, Reserved: int(su + reserved), Others: s.InUse}
+	in := pool.Input{Curves: curves, Demand: doc.Demand, Waits: pool.Waits(doc), ConnectTime: doc.Calibration.ConnectSeconds, Reserved: int(su + reserved), Others: s.InUse}
 	if cpus, ok := doc.Facts.Host.CPU.Effective.Get(); ok {
 		in.CPUs = math.Ceil(cpus)
 	}

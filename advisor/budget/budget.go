@@ -56,7 +56,7 @@ func Worst(s guc.Settings, f probe.Facts, l Load) advisor.Budget {
 	if free, ok := f.WALStorage().Free.Get(); ok {
 		b.DiskFree, b.DiskOver = free, b.WALDisk > free
 	}
-	b.Recovery = Recovery(s, f, l.WALRate)
+	b.Recovery, b.Replay = Recovery(s, f, l.WALRate), ReplayRate(f)
 	b.RecoveryLimit = l.RecoveryLimit
 	b.RecoveryOver = l.RecoveryLimit > 0 && b.Recovery > l.RecoveryLimit
 	return b

@@ -20,22 +20,22 @@ import (
 type Level struct {
 	Pool        int          `json:"pool_size"`
 	Visits      int          `json:"visits"`
-	TPS         float64      `json:"tps"` // geometric mean over visits
-	TPSInterval usl.Interval `json:"tps_interval"`
+	TPS         float64      `json:"tps"`                   // geometric mean over visits
+	TPSInterval usl.Interval `json:"tps_interval,omitzero"` // left out where it is not known: of one visit, or beyond ±100 %
 	Ratio       float64      `json:"ratio_to_best"`
 	Service     float64      `json:"mean_service_seconds"`
 	Wait        float64      `json:"mean_wait_seconds"`
 	P50         float64      `json:"service_p50_seconds"`
 	P95         float64      `json:"service_p95_seconds"`
-	P99         float64      `json:"service_p99_seconds"`  // 0 where there are too few operations to say
-	P99Interval usl.Interval `json:"service_p99_interval"` // over rounds; of a single visit by order statistics; 0 where it cannot be told
+	P99         float64      `json:"service_p99_seconds"`           // 0 where there are too few operations to say
+	P99Interval usl.Interval `json:"service_p99_interval,omitzero"` // over rounds; of a single visit by order statistics; 0 where it cannot be told
 	Failed      int64        `json:"failed"`
 	ClientCPU   float64      `json:"client_cpu_share"`
 	Busy        float64      `json:"mean_busy"`
 	WALRate     float64      `json:"wal_bytes_per_second"`
 	Marks       []string     `json:"marks,omitempty"`
 	// Absolute is the interval of the throughput itself: what whole rounds differ is in it, unlike in TPSInterval.
-	Absolute usl.Interval `json:"tps_interval_absolute"`
+	Absolute usl.Interval `json:"tps_interval_absolute,omitzero"`
 	// Times are service times in seconds at Shares, from the merged histograms.
 	Times []float64 `json:"-"`
 }
@@ -44,12 +44,14 @@ type Level struct {
 type Capacity struct {
 	Scenario string  `json:"scenario"`
 	Levels   []Level `json:"levels"`
-	Best     int     `json:"best_pool_size"`
-	Chosen   int     `json:"chosen_pool_size"`  // the smallest that is as good as the best: see choose
-	Hold     float64 `json:"hold_seconds"`      // mean time a transaction holds its connection, at the chosen size
-	CV2      float64 `json:"hold_cv2"`          // its squared coefficient of variation
-	Idle     float64 `json:"hold_seconds_idle"` // the same at the smallest pool size: the query time without contention
-	Fit      *Fit    `json:"fit,omitempty"`
+	// Unfinished are pool sizes that are neither chosen nor fitted, since nothing was finished in some visit.
+	Unfinished []Level `json:"unfinished,omitempty"`
+	Best       int     `json:"best_pool_size"`
+	Chosen     int     `json:"chosen_pool_size"`  // the smallest that is as good as the best: see choose
+	Hold       float64 `json:"hold_seconds"`      // mean time a transaction holds its connection, at the chosen size
+	CV2        float64 `json:"hold_cv2"`          // its squared coefficient of variation
+	Idle       float64 `json:"hold_seconds_idle"` // the same at the smallest pool size: the query time without contention
+	Fit        *Fit    `json:"fit,omitempty"`
 	// Precision is what the sweep reached.
 	Precision Precision `json:"precision"`
 
@@ -132,11 +134,13 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 	var curves []Capacity
 	var findings []advisor.Finding
 	for _, name := range doc.Plan.Scenarios {
-		visits := sweepVisits(doc, name)
+		visits, apart := sweepVisits(doc, name)
+		findings = append(findings, nothingDone(name, apart, len(visits) > 0)...)
 		if len(visits) == 0 {
 			continue
 		}
 		c := curve(name, visits)
+		c.Unfinished = unfinished(apart)
 		findings = append(findings, c.fit(visits, doc.Plan.Seed)...)
 		c.tabulate()
 		c.reached(byPoolSize(visits), doc.Plan.PromisePercent)
@@ -150,18 +154,13 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 func Doubts(doc *rundoc.Document) []advisor.Finding {
 	var out []advisor.Finding
 	for _, name := range doc.Plan.Scenarios {
-		if visits := sweepVisits(doc, name); len(visits) > 0 {
+		visits, apart := sweepVisits(doc, name)
+		out = append(out, nothingDone(name, apart, len(visits) > 0)...)
+		if len(visits) > 0 {
 			out = append(out, doubts(curve(name, visits), visits)...)
 		}
 	}
 	return append(out, coldStarts(doc.Plan)...)
-}
-
-// sweepVisits are the visits of a scenario's sweep that count.
-func sweepVisits(doc *rundoc.Document, name string) []rundoc.Visit {
-	return slices.DeleteFunc(slices.Clone(doc.Visits), func(v rundoc.Visit) bool {
-		return v.Phase != "B" || v.Scenario != name || v.TPS <= 0 || Dropped(v)
-	})
 }
 
 // Dropped tells whether a visit belongs to a first round that differed from the others and is set aside.

@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -280,7 +281,7 @@ func TestReadCSV(t *testing.T) {
 }
 
 // N, X and R of one measurement agree, and those that do not are counted.
-func TestLittle(t *testing.T) {
+func TestCSVAuditsLittle(t *testing.T) {
 	for text, want := range map[string]string{
 		"N,X\n1,10\n": "", "N,X,R\n1,10,0.1\n2,19,0.105\n": "",
 		"N,X,R\n1,10,100\n2,19,105\n": "2 of 2 rows", "N,X,R\n1,10,0.1\n4,19,0.105\n": "1 of 2 rows", "N,X,R\n1,10,0\n": "1 of 1 rows",
@@ -360,6 +361,81 @@ func TestEnough(t *testing.T) {
 			if got := Enough(d.Plan, d.Visits); got != tc.want {
 				curves, _ := Analyse(d)
 				t.Errorf("Enough = %v, want %v: %+v", got, tc.want, curves[0].Precision)
+			}
+		})
+	}
+}
+
+// A pool size with a visit that finished nothing is neither chosen nor fitted, and it is said why.
+func TestUnfinished(t *testing.T) {
+	d := doc([]int{1, 2, 4}, [][]float64{{.5, .9, 1.7}, {.5, .9, 1.7}, {.5, .9, 0}})
+	curves, findings := Analyse(d)
+	c := curves[0]
+	if c.Best != 2 || len(c.Levels) != 2 || len(c.Unfinished) != 1 || c.Unfinished[0].Pool != 4 || c.Unfinished[0].Visits != 3 {
+		t.Errorf("best %d of %+v, apart %+v", c.Best, c.Levels, c.Unfinished)
+	}
+	f := findings[0]
+	if f.Code != "R10" || f.Blocks || !strings.Contains(f.Text, "4 (1 of 3 visits)") || !strings.Contains(f.Lift, "--measure") {
+		t.Errorf("finding %+v", f)
+	}
+	if got := Doubts(d); got[0] != f {
+		t.Errorf("Doubts = %+v, want %+v first", got, f)
+	}
+	d = doc([]int{1}, [][]float64{{0}, {0}})
+	for i := range d.Visits {
+		d.Visits[i].Failed = 3
+	}
+	curves, findings = Analyse(d)
+	if len(curves) != 0 || len(findings) != 1 || findings[0].Code != "R7" || !findings[0].Blocks {
+		t.Errorf("nothing but failures: %+v, %+v", curves, findings)
+	}
+}
+
+// Little's law is missed by a client that is the limit, and by statements about as long as a visit: the two are told apart.
+func TestLittle(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		x          float64 // throughput of one connection; the visit takes 2 s
+		code, text string
+	}{{"long statements", 1, "R10", "too short for the statements, which take 1.1 s"}, {"a busy client", 1000, "R5", "load generator"}} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := doc([]int{1, 2}, [][]float64{{tc.x, 1.9 * tc.x}, {tc.x, 1.9 * tc.x}, {tc.x, 1.9 * tc.x}})
+			for i := range d.Visits {
+				d.Visits[i].Marks = []rundoc.Mark{{Code: "little"}}
+			}
+			got := Doubts(d)
+			i := slices.IndexFunc(got, func(f advisor.Finding) bool { return f.Code == tc.code })
+			if i < 0 || !got[i].Blocks || !strings.Contains(got[i].Text, tc.text) || strings.Contains(codes(got), "R5") != (tc.code == "R5") {
+				t.Errorf("Doubts = %+v, want %s", got, tc.code)
+			}
+		})
+	}
+}
+
+// What one visit, or visits with nothing in common, cannot tell is said not to be known: no interval of no width, none that
+// spans decades.
+func TestNoInterval(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		rounds [][]float64
+		text   string
+	}{
+		{"one visit", [][]float64{{5940, 5000}}, "one round leaves no interval"},
+		{"two that differ", [][]float64{{10, 3}, {2000, 1}}, "is not known: its 2 visits differ too much"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			curves, findings := Analyse(doc([]int{1, 2}, tc.rounds))
+			l := curves[0].At(curves[0].Chosen)
+			if l.TPSInterval != (usl.Interval{}) || l.Absolute != (usl.Interval{}) || curves[0].Precision.Throughput != 0 {
+				t.Errorf("%+v, %+v", l, curves[0].Precision)
+			}
+			i := slices.IndexFunc(findings, func(f advisor.Finding) bool { return f.Code == "R8" })
+			if i < 0 || !strings.Contains(findings[i].Text, tc.text) {
+				t.Errorf("findings %+v, want R8: %s", findings, tc.text)
+			}
+			text, err := json.Marshal(curves)
+			if err != nil || strings.Contains(string(text), "tps_interval") || strings.Contains(string(text), "tps_half_width") {
+				t.Errorf("%s, %v", text, err)
 			}
 		})
 	}

@@ -15,9 +15,18 @@ import (
 const moreClient = "run pgfit on another machine, or give it more processors"
 
 // What a visit can suffer from.
-func clientBound(v rundoc.Visit) bool { return v.Client.CPUShare > clientLimit || marked(v, "little") }
-func foreign(v rundoc.Visit) bool     { return marked(v, "foreign") }
-func unsteady(v rundoc.Visit) bool    { return marked(v, rundoc.Unsteady) }
+func clientBound(v rundoc.Visit) bool {
+	return v.Client.CPUShare > clientLimit || marked(v, "little") && !short(v)
+}
+
+// short tells whether Little's law may be missed because of the visit's ends alone: its statements take too long for it.
+func short(v rundoc.Visit) bool {
+	mean, _ := hold([]rundoc.Visit{v})
+	return marked(v, "little") && holdsInOne*mean > v.Seconds
+}
+
+func foreign(v rundoc.Visit) bool  { return marked(v, "foreign") }
+func unsteady(v rundoc.Visit) bool { return marked(v, rundoc.Unsteady) }
 func failing(v rundoc.Visit) bool {
 	all := v.Transactions + v.Failed
 	return all > 0 && float64(v.Failed) > errorLimit*float64(all)
@@ -63,6 +72,17 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 		add("R5", "the load generator, not the server, was the limit in most visits", moreClient, true)
 	} else if most(visits, at(c.Best), clientBound) {
 		add("R5", fmt.Sprintf("the load generator, not the server, was the limit at pool size %d, which delivered most", c.Best), moreClient, true)
+	}
+	if n := count(visits, all, short); n > 0 {
+		longest := 0.0
+		for _, v := range visits {
+			if mean, _ := hold([]rundoc.Visit{v}); short(v) {
+				longest = math.Max(longest, mean)
+			}
+		}
+		add("R10", fmt.Sprintf("the visits are too short for the statements, which take %.2g s at the mean: in %d of %d visits how many were finished is left to chance, and Little's law cannot be audited",
+			longest, n, len(visits)), fmt.Sprintf("visits of at least %.0f s (--measure), %d times as long as a statement", math.Ceil(holdsInOne*longest), holdsInOne),
+			most(visits, all, short) && count(visits, at(c.Chosen), short) > 0)
 	}
 	if n := count(visits, all, foreign); n > 0 {
 		add("R6", fmt.Sprintf("other sessions kept the server busy in %d of %d visits", n, len(visits)), "measure when nobody else does, or on a scratch server",

@@ -143,7 +143,8 @@ func cell(row []string, i, line int, name string, least float64) (float64, error
 // Points are the visits of one scenario of a run.
 func Points(doc *rundoc.Document, scenario string) []Point {
 	var out []Point
-	for _, v := range sweepVisits(doc, scenario) {
+	visits, _ := sweepVisits(doc, scenario)
+	for _, v := range visits {
 		out = append(out, Point{N: float64(v.PoolSize), X: v.TPS, Round: v.Round})
 	}
 	return out
@@ -153,6 +154,9 @@ func Points(doc *rundoc.Document, scenario string) []Point {
 // Where every round has the same N, what a whole round was faster or slower is taken out first.
 func FitPoints(name string, points []Point, plain bool, seed uint64) (Foreign, error) {
 	f := Foreign{Name: name, Method: "weighted", Points: len(points), Findings: []advisor.Finding{}}
+	if len(points) == 0 {
+		return f, fmt.Errorf("%w: there are no points", usl.ErrData)
+	}
 	var err error
 	var fit *Fit
 	if n := len(newWithin(points, 0).levels); n < leastForeign {

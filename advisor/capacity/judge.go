@@ -23,6 +23,7 @@ const (
 	far         = 1e6   // stands for "no knee"
 	clientLimit = 0.80  // R5
 	littleLimit = 0.05  // R5
+	holdsInOne  = 20    // R5: hold times in a visit from which Little's law is not missed by the visit's ends alone
 	errorLimit  = 0.001 // R7
 	driftLimit  = 0.05  // R11: of ln X, from the first half of the rounds to the second
 	noiseLimit  = 0.20  // R11: standard deviation of ln X

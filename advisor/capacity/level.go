@@ -57,9 +57,9 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	}
 	_, wide := interval(absolute)
 	mean, half := interval(logs)
-	l.Absolute = usl.Interval{Low: exp(mean - wide), High: exp(mean + wide)}
+	l.Absolute = around(mean, wide)
 	l.Times = serviceTimes(hist)
-	l.TPS, l.TPSInterval = exp(mean), usl.Interval{Low: exp(mean - half), High: exp(mean + half)}
+	l.TPS, l.TPSInterval = exp(mean), around(mean, half)
 	l.P50 = float64(hist.ValueAtQuantile(50)) / 1e6
 	if hist.TotalCount() >= leastForP95 {
 		l.P95 = float64(hist.ValueAtQuantile(95)) / 1e6
@@ -71,7 +71,7 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	return l
 }
 
-// exp is eˣ, kept finite and above 0: two rounds with nothing in common have intervals beyond any number.
+// exp is eˣ, kept finite and above 0.
 func exp(x float64) float64 { return math.Exp(math.Min(math.Max(x, -700), 700)) }
 
 // Shares are the shares of the operations up to which Level.Times says how long they took.
@@ -157,10 +157,22 @@ func roundMeans(visits []rundoc.Visit) map[int]float64 {
 	return sum
 }
 
-// interval is the mean and the half-width of its 95 % t interval; 0 for a single value.
+// widest is the half-width of an interval, as a share, beyond which it is as good as none: figures that differ by more tell
+// of their scatter alone.
+const widest = 1.0
+
+// around is the interval of a mean of logarithms; zero, not known, where it would be wider than widest.
+func around(mean, half float64) usl.Interval {
+	if half > math.Log1p(widest) {
+		return usl.Interval{}
+	}
+	return usl.Interval{Low: exp(mean - half), High: exp(mean + half)}
+}
+
+// interval is the mean and the half-width of its 95 % t interval; +Inf for a single value, which has none.
 func interval(v []float64) (mean, half float64) {
 	if len(v) < 2 {
-		return stat.Mean(v, nil), 0
+		return stat.Mean(v, nil), math.Inf(1)
 	}
 	mean, sd := stat.MeanStdDev(v, nil)
 	n := float64(len(v))

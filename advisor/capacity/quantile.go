@@ -87,5 +87,5 @@ func quantileInterval(hists []*hdrhistogram.Histogram, p float64) usl.Interval {
 		return usl.Interval{}
 	}
 	mean, half := interval(logs)
-	return usl.Interval{Low: exp(mean - half), High: exp(mean + half)}
+	return around(mean, half)
 }

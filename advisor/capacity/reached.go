@@ -13,8 +13,8 @@ import (
 
 // Precision is how well a curve is known. Half-widths are those of 95 % intervals, as shares.
 type Precision struct {
-	Throughput float64 `json:"tps_half_width"`   // of the chosen pool size's mean throughput
-	Ratio      float64 `json:"ratio_half_width"` // of its paired ratio to the best pool size; 0 when it is the best
+	Throughput float64 `json:"tps_half_width,omitempty"` // of the chosen pool size's mean throughput; left out where it is not known
+	Ratio      float64 `json:"ratio_half_width"`         // of its paired ratio to the best pool size; 0 when it is the best
 	Knee       float64 `json:"knee_high_over_low,omitempty"`
 	Promised   float64 `json:"promised_half_width,omitempty"` // of the throughput, by the plan
 }
@@ -28,8 +28,10 @@ const (
 
 // reached fills in the precision.
 func (c *Capacity) reached(byPool map[int][]rundoc.Visit, promisedPercent float64) {
-	l := c.At(c.Chosen)
-	p := Precision{Throughput: halfWidth(l.TPSInterval.Low, l.TPSInterval.High), Promised: promisedPercent / 100}
+	p := Precision{Promised: promisedPercent / 100}
+	if l := c.At(c.Chosen).TPSInterval; l.Low > 0 {
+		p.Throughput = math.Sqrt(l.High/l.Low) - 1
+	}
 	if c.Chosen != c.Best {
 		p.Ratio = ratioHalfWidth(byPool[c.Chosen], byPool[c.Best])
 	}
@@ -39,29 +41,26 @@ func (c *Capacity) reached(byPool map[int][]rundoc.Visit, promisedPercent float6
 	c.Precision = p
 }
 
-// halfWidth of an interval of a logarithm, as a share.
-func halfWidth(low, high float64) float64 {
-	if !(low > 0) {
-		return far
-	}
-	return math.Min(math.Sqrt(high/low)-1, far)
-}
-
 // fine tells whether the aim is reached. A knee that has no interval, since nothing falls or no law fits, is no hindrance.
-func (p Precision) fine() bool {
-	return p.Throughput <= aimHalfWidth && p.Ratio <= aimHalfWidth && p.Knee <= aimKnee
+func (c *Capacity) fine() bool {
+	p := c.Precision
+	return c.At(c.Chosen).TPSInterval.Low > 0 && p.Throughput <= aimHalfWidth && p.Ratio <= aimHalfWidth && p.Knee <= aimKnee
 }
 
 // missed is R8 where the aim was not reached: the figures are then to be read with their intervals.
 func (c *Capacity) missed() []advisor.Finding {
 	p := c.Precision
-	if p.fine() {
+	if c.fine() {
 		return nil
 	}
-	if c.At(c.Chosen).Visits < 2 {
+	l := c.At(c.Chosen)
+	if l.Visits < 2 {
 		return []advisor.Finding{{Code: "R8", Scenario: c.Scenario, Text: "one round leaves no interval: every figure is a point without one", Lift: "measure at least 3 rounds"}}
 	}
 	text := fmt.Sprintf("the throughput of pool size %d is known within ±%.0f %%", c.Chosen, 100*p.Throughput)
+	if l.TPSInterval.Low == 0 {
+		text = fmt.Sprintf("the throughput of pool size %d is not known: its %d visits differ too much for an interval", c.Chosen, l.Visits)
+	}
 	if p.Ratio > aimHalfWidth {
 		text += fmt.Sprintf(", its ratio to the best within ±%.0f %%", 100*p.Ratio)
 	}
@@ -76,7 +75,7 @@ func Enough(plan rundoc.Plan, visits []rundoc.Visit) bool {
 	doc := &rundoc.Document{Plan: plan, Visits: visits}
 	curves, _ := Analyse(doc)
 	for _, c := range curves {
-		if c.At(c.Chosen).Visits < aimRounds || !c.Precision.fine() {
+		if c.At(c.Chosen).Visits < aimRounds || !c.fine() {
 			return false
 		}
 	}

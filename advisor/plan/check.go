@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -8,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"pgfit/advisor"
 	"pgfit/advisor/capacity"
 	"pgfit/workload/engine"
 	"pgfit/workload/rundoc"
@@ -42,6 +44,40 @@ const smallWait = 0.0002
 // Holds tells whether the prediction of the wait is within a quarter or 0.2 ms of what was observed.
 func (c Compared) Holds() bool {
 	return c.Predicted != nil && math.Abs(*c.Predicted-c.Observed) <= math.Max(smallWait, c.Observed/4)
+}
+
+// worse tells whether callers waited longer than predicted by more than Holds allows.
+func (c Compared) worse() bool { return c.Predicted != nil && c.Observed > *c.Predicted && !c.Holds() }
+
+// Doubts are the findings about predictions that the open loop did not bear out, one a scenario: that of the check that
+// missed by most.
+func Doubts(checks []Check) []advisor.Finding {
+	var out []advisor.Finding
+	var worst Check
+	for i, c := range checks {
+		if c.Wait.worse() && (worst.Visits == 0 || c.Wait.Observed-*c.Wait.Predicted > worst.Wait.Observed-*worst.Wait.Predicted) {
+			worst = c
+		}
+		if last := i+1 == len(checks) || checks[i+1].Scenario != c.Scenario; last && worst.Visits > 0 {
+			out = append(out, worst.doubt())
+			worst = Check{}
+		}
+	}
+	return out
+}
+
+func (c Check) doubt() advisor.Finding {
+	seen := fmt.Sprintf("%.3g ms", 1e3*c.Wait.Observed)
+	if c.Visits > 1 {
+		seen += fmt.Sprintf(" (95 %% interval %.3g to %.3g ms over %d visits)", 1e3*c.Wait.Low, 1e3*c.Wait.High, c.Visits)
+	}
+	if c.Unserved > 0 {
+		seen += fmt.Sprintf(", and %d requests were not served", c.Unserved)
+	}
+	return advisor.Finding{Code: "prediction", Scenario: c.Scenario,
+		Text: fmt.Sprintf("at %.0f requests a second %d connections were predicted to make a caller wait %.3f ms in the mean, and callers waited %s: the server stalls in ways that the sweep's averages do not show, so doubt the sizes that rest on the predicted wait",
+			c.Rate, c.PoolSize, 1e3**c.Wait.Predicted, seen),
+		Lift: "go by the observed figures; look for checkpoints, locks or other sessions in these visits, and check longer (--budget)"}
 }
 
 // Checks holds the open-loop visits of a run against what its sweep predicts for them, in the order of scenario, rate and

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -51,5 +52,22 @@ func TestChecks(t *testing.T) {
 	}
 	if c := enough.P50; c.Predicted == nil || math.Abs(*c.Error) > .08 {
 		t.Errorf("p50 %+v", c)
+	}
+}
+
+// A wait beyond the prediction is a finding with its figures; one that holds, or is shorter, or too short to tell, is none.
+func TestDoubts(t *testing.T) {
+	at := func(scenario string, predicted, observed float64, unserved int64) Check {
+		return Check{Scenario: scenario, PoolSize: 24, Rate: 2000, Visits: 3, Unserved: unserved, Wait: Compared{Predicted: &predicted, Observed: observed, Low: .9 * observed, High: 1.1 * observed}}
+	}
+	endless := Check{Scenario: "c", Visits: 3, Wait: Compared{Observed: 9}}
+	got := Doubts([]Check{at("a", 0, .0001, 0), at("a", .01, .012, 0), at("a", .01, .001, 0), at("b", 0, .02, 0), at("b", 0, .0414, 177), endless})
+	if len(got) != 1 || got[0].Scenario != "b" || got[0].Blocks {
+		t.Fatalf("Doubts = %+v, want one about b", got)
+	}
+	for _, want := range []string{"2000 requests a second 24 connections", "wait 0.000 ms", "41.4 ms (95 % interval 37.3 to 45.5 ms over 3 visits)", "177 requests were not served"} {
+		if !strings.Contains(got[0].Text, want) {
+			t.Errorf("%q misses %q", got[0].Text, want)
+		}
 	}
 }

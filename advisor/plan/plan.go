@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -134,12 +135,14 @@ func findings(in Input, c capacity.Capacity, p Plan) []advisor.Finding {
 		out = append(out, advisor.Finding{Code: code, Scenario: c.Scenario, Text: text, Lift: lift})
 	}
 	chosen := c.At(c.Chosen)
-	if low := chosen.Absolute.Low; in.Rate > almostFull*low {
+	if low := cmp.Or(chosen.Absolute.Low, chosen.TPS); in.Rate > almostFull*low {
 		add("R9", fmt.Sprintf("the demand of %.0f/s is more than 90 %% of what the server carries (%.0f/s at least): no pool size mends this", in.Rate, low),
 			"a faster server, cheaper queries, or less load")
 	}
 	if chosen.Visits < 2 {
 		add("R8", "one visit a pool size leaves no interval: every figure is a point without one", "measure at least 3 rounds")
+	} else if chosen.Absolute.Low == 0 {
+		add("R8", fmt.Sprintf("the throughput of pool size %d is not known: its %d visits differ too much for an interval", c.Chosen, chosen.Visits), "more rounds, on a quieter machine")
 	} else if chosen.Absolute.High > wide*chosen.Absolute.Low {
 		add("R8", fmt.Sprintf("the throughput of pool size %d is known between %.0f/s and %.0f/s only: read the intervals, not the figures", c.Chosen, chosen.Absolute.Low, chosen.Absolute.High),
 			"more rounds, on a quieter machine")

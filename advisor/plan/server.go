@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"math"
 
 	"pgfit/advisor/capacity"
@@ -20,8 +21,9 @@ func newServers(c capacity.Capacity, in Input) servers {
 	l := c.At(c.Chosen)
 	s := servers{processes: max(1, in.Processes), ceiling: c.Chosen, asked: in.PoolSize, promises: in.Promises}
 	s.mid = server{curve: c, slow: 1, processes: s.processes}
-	s.low = server{curve: c.Scaled(l.Absolute.Low / l.TPS), slow: l.TPS / l.Absolute.Low, processes: s.processes}
-	s.high = server{curve: c.Scaled(l.Absolute.High / l.TPS), slow: l.TPS / l.Absolute.High, processes: s.processes}
+	low, high := cmp.Or(l.Absolute.Low, l.TPS), cmp.Or(l.Absolute.High, l.TPS) // a point, where no interval is known
+	s.low = server{curve: c.Scaled(low / l.TPS), slow: l.TPS / low, processes: s.processes}
+	s.high = server{curve: c.Scaled(high / l.TPS), slow: l.TPS / high, processes: s.processes}
 	return s
 }
 

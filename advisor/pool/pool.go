@@ -18,6 +18,7 @@ import (
 const (
 	maxPoolSize, maxOverflow = 100, 100
 	minTimeout, maxTimeout   = 1, 300
+	usualTimeout             = 30 // the guide's: a policy, where no caller's deadline is known
 	minRecycle, maxRecycle   = 300, 7200
 	fewWait                  = 0.01 // the share of callers that may have to wait
 	almostFull               = 0.90 // R9: of the capacity
@@ -37,6 +38,8 @@ type Input struct {
 	Others      int     // connections of other applications
 	Idle        float64 // smallest idle or lifetime limit on the way, seconds; 0 when none is known
 	Writes      bool    // some scenario writes
+	// Waits are the longest waits for a connection that were observed at the demanded rate, by pool size: see Waits.
+	Waits map[int]float64
 }
 
 // Advise sizes the pool. Without a curve the advice is empty. Findings are R9, R13 and R14.
@@ -116,7 +119,8 @@ func needs(in Input, rate float64, p *advisor.PoolAdvice) (int, []advisor.Findin
 	need := 1
 	for _, c := range in.Curves {
 		s := advisor.ScenarioPool{Scenario: c.Scenario, Ceiling: c.Chosen, MaxRate: c.At(c.Chosen).TPS, Demand: rate}
-		if low := c.At(c.Best).TPSInterval.Low; rate > almostFull*low {
+		best := c.At(c.Best)
+		if low := cmp.Or(best.TPSInterval.Low, best.TPS); rate > almostFull*low {
 			findings = append(findings, advisor.Finding{
 				Code: "R9", Scenario: c.Scenario,
 				Text: fmt.Sprintf("the demand of %.0f/s is more than 90 %% of what the server carries (%.0f/s at least): no pool size mends this", rate, low),
@@ -196,7 +200,7 @@ func split(in Input, p *advisor.PoolAdvice) []advisor.Finding {
 
 // policy sets pool_timeout and pool_recycle, which no throughput can identify: bounds are measured, the rest is policy.
 func policy(in Input, p *advisor.PoolAdvice) {
-	p.PoolTimeout, p.PoolRecycle = 30, 3600
+	p.PoolTimeout, p.PoolRecycle = usualTimeout, 3600
 	if in.Writes {
 		p.PoolRecycle = 1800
 	}
@@ -208,19 +212,40 @@ func policy(in Input, p *advisor.PoolAdvice) {
 	if rate == 0 {
 		return
 	}
-	longest := 0.0
-	for _, c := range in.Curves {
-		l := c.At(c.Chosen)
-		longest = math.Max(longest, math.Max(l.P99, l.Within(.999)))
-		if w, err := queue.Split(p.Processes, p.PerProcess, rate, c.Throughput, c.CV2); err == nil {
-			longest = math.Max(longest, 10*w.Quantile(0.999))
-		}
+	floor, why := timeoutFloor(in, p, rate)
+	p.TimeoutFloor = floor
+	p.PoolTimeout = max(usualTimeout, floor)
+	reason := fmt.Sprintf("pool_timeout %d s is policy, the guide's, and outlasts a short stall or failover; the measured lower bound is %d s, %s", p.PoolTimeout, floor, why)
+	if floor > usualTimeout {
+		reason = fmt.Sprintf("pool_timeout %d s is the measured lower bound, %s; the guide's %d s would fail callers that only had to wait", floor, why, usualTimeout)
 	}
-	p.PoolTimeout = min(max(int(math.Ceil(longest)), minTimeout), maxTimeout)
-	p.Reasons = append(p.Reasons, fmt.Sprintf("pool_timeout %d s is ten times the longest wait to be expected: a failure detector; the guide's 30 s is a policy that is as good", p.PoolTimeout))
+	p.Reasons = append(p.Reasons, reason)
 	if burst := float64(p.Processes*p.PerProcess) * in.ConnectTime; burst > 1 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("pool_recycle has no jitter: %d connections may be opened anew at once, %.1f s of work", p.Processes*p.PerProcess, burst))
 	}
+}
+
+// timeoutFloor is the shortest sound pool_timeout in seconds, and what it comes from: ten times the wait that one caller in a
+// thousand has, as predicted or as observed at the demanded rate, or the hold time that one in a thousand exceeds.
+func timeoutFloor(in Input, p *advisor.PoolAdvice, rate float64) (seconds int, why string) {
+	longest, why := 0.0, ""
+	consider := func(t float64, what string) {
+		if t > longest {
+			longest, why = t, what
+		}
+	}
+	for _, c := range in.Curves {
+		l := c.At(c.Chosen)
+		consider(math.Max(l.P99, l.Within(.999)), "the longest time that a connection is held (p99.9)")
+		if w, err := queue.Split(p.Processes, p.PerProcess, rate, c.Throughput, c.CV2); err == nil {
+			consider(10*w.Quantile(0.999), "ten times the predicted wait (p99.9)")
+		}
+	}
+	consider(10*in.Waits[p.Processes*(p.PoolSize+p.MaxOverflow)], "ten times the wait that was observed at this rate (p99.9)")
+	if why == "" {
+		why = "the least there is"
+	}
+	return min(max(int(math.Ceil(longest)), minTimeout), maxTimeout), why
 }
 
 // bouncer recommends PgBouncer where the application's connections would exceed what the server can use by far.

@@ -2,7 +2,10 @@ package pool
 
 import (
 	"math"
+	"strings"
 	"testing"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/usl"
@@ -118,5 +121,30 @@ func TestNothingMeasured(t *testing.T) {
 	a, findings := Advise(Input{})
 	if a.Total != 0 || len(findings) != 1 || !findings[0].Blocks {
 		t.Errorf("Advise of nothing = %+v, %+v", a, findings)
+	}
+}
+
+// Without a caller's deadline pool_timeout is the guide's 30 s, unless what was measured asks for more; what was observed at
+// the demanded rate counts as much as what was predicted.
+func TestTimeout(t *testing.T) {
+	h := hdrhistogram.New(1, 60_000_000, 3)
+	for range 1000 {
+		_ = h.RecordValue(4_100_000)
+	}
+	text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := curve(law, 1, levels()...)
+	doc := &rundoc.Document{Demand: rundoc.Demand{RPS: 2000}}
+	calm, _ := Advise(Input{Curves: []capacity.Capacity{c}, Demand: doc.Demand, Waits: Waits(doc)})
+	if calm.PoolTimeout != 30 || calm.TimeoutFloor != 1 || !strings.Contains(strings.Join(calm.Reasons, " "), "the measured lower bound is 1 s") {
+		t.Errorf("calm: %d, at least %d: %q", calm.PoolTimeout, calm.TimeoutFloor, calm.Reasons)
+	}
+	doc.Visits = []rundoc.Visit{{Phase: "C", PoolSize: calm.Total, Rate: 2000, Ops: []rundoc.Op{{Wait: string(text)}}},
+		{Phase: "C", PoolSize: calm.Total, Rate: 9, Ops: []rundoc.Op{{Wait: "of another rate"}}}}
+	stalled, _ := Advise(Input{Curves: []capacity.Capacity{c}, Demand: doc.Demand, Waits: Waits(doc)})
+	if stalled.PoolTimeout != 42 || stalled.TimeoutFloor != stalled.PoolTimeout || !strings.Contains(strings.Join(stalled.Reasons, " "), "observed at this rate") {
+		t.Errorf("stalled: %d, at least %d: %q", stalled.PoolTimeout, stalled.TimeoutFloor, stalled.Reasons)
 	}
 }

@@ -29,7 +29,7 @@ func (s *situation) run(rules []rule, a *advice) ([]advisor.Finding, bool) {
 			s.take(r, set, a)
 		}
 	}
-	findings := s.fit(a)
+	findings := append(s.fit(a), s.slow()...)
 	for name, set := range s.next {
 		if s.present[name].Value != set.Value {
 			return findings, true

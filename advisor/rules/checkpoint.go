@@ -112,12 +112,15 @@ func checkpointTimeout(s *situation) verdict {
 // maxWALSize: as much as the measured WAL rate at the recommended pool size fills between two timed checkpoints and in
 // the part of the next one that still needs the old WAL, with a fifth on top, so that the clock and not the volume
 // starts checkpoints (manual, WAL Configuration). Bounded by a quarter of the free WAL disk and by the recovery
-// time. Never lowered. Without a run, and still at initdb's value: what is usual for the kind of work, as far
+// time. Lowered only where the present settings break the recovery time. Without a run, and still at initdb's value: what is usual for the kind of work, as far
 // as the same bounds allow and the free disk is known.
 func maxWALSize(s *situation) verdict {
 	present := size(s.next, "max_wal_size")
 	limit, why := s.walCap()
 	f := s.walRate()
+	if v, over := s.recoverable(present); over {
+		return v
+	}
 	timeout, ok := s.next.Duration("checkpoint_timeout")
 	if f.rate() == 0 || !ok {
 		return s.usualWAL(present, limit)
@@ -142,6 +145,38 @@ func maxWALSize(s *situation) verdict {
 	}
 	v.value = s.bytes("max_wal_size", target)
 	return v
+}
+
+// recoverable lowers max_wal_size where a crash recovery could take longer than allowed with the present settings. It is the
+// one setting that bounds the WAL to be replayed at any rate of writing.
+func (s *situation) recoverable(present int64) (verdict, bool) {
+	rate := budget.ReplayRate(s.facts)
+	takes := budget.Recovery(s.next, s.facts, s.load.WALRate)
+	target := down(int64(s.recovery.Seconds() * rate))
+	if takes <= tolerated*s.recovery.Seconds() || target >= present || target < 2*size(s.next, "wal_segment_size") {
+		return verdict{}, false
+	}
+	v := verdict{value: s.bytes("max_wal_size", target), source: "PostgreSQL manual, WAL Configuration",
+		reason: fmt.Sprintf("with the present settings a crash recovery could take %.0f s of the %s allowed, at an assumed %s; the price is more checkpoints started by volume", takes, span(s.recovery), rateText(rate)),
+		lift:   "a longer --recovery-time, or a measured recovery (pgfit verify)"}
+	if f := s.walRate(); f.rate() > 0 {
+		v.inputs = append(v.inputs, s.walInput(f))
+	}
+	return v, true
+}
+
+// tolerated is how far over its budget a recovery may be: sizes are rounded, and values within 5 % of each other are left alone.
+const tolerated = 1.05
+
+// slow is the finding that the settings, as advised, do not keep the recovery time.
+func (s *situation) slow() []advisor.Finding {
+	b := s.worst(s.next)
+	if b.Recovery <= tolerated*b.RecoveryLimit || b.RecoveryLimit == 0 || s.untouchable(s.next["max_wal_size"], checkpoint) != "" {
+		return nil
+	}
+	return []advisor.Finding{{Code: "recovery-budget",
+		Text: fmt.Sprintf("a crash recovery can take %.0f s of the %s allowed, at an assumed %s of replay with max_wal_size %s", b.Recovery, span(s.recovery), rateText(budget.ReplayRate(s.facts)), roughly(size(s.next, "max_wal_size"))),
+		Lift: "a longer --recovery-time, a smaller max_wal_size where it can be, a standby to fail over to, or smaller WAL segments (initdb --wal-segsize)"}}
 }
 
 // usualWAL is the rule without a run: 4 GB for web and mixed work, 8 GB for oltp, 16 GB for a data warehouse.

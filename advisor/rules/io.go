@@ -47,15 +47,24 @@ func (s *situation) queueLimit() int {
 // effective_io_concurrency). A run that never reads the disk keeps it too.
 func effectiveIOConcurrency(s *situation) verdict {
 	const name = "effective_io_concurrency"
-	if v, decided := s.byTrial(name); decided {
-		return v
+	v := s.concurrencyByDisk(name)
+	if tried, decided := s.byTrial(name); decided {
+		if s.inert(name) {
+			tried.keep += s.elsewhere(name, v)
+		}
+		return tried
 	}
+	if v.value != "" && s.major() < 18 && len(s.probes) > 0 && !s.planHas("Bitmap Heap Scan") {
+		return verdict{keep: "before 18 it acts on bitmap heap scans, and no plan of the run has one" + s.elsewhere(name, v)}
+	}
+	return v
+}
+
+// concurrencyByDisk is effective_io_concurrency by the measured disk alone.
+func (s *situation) concurrencyByDisk(name string) verdict {
 	depth, inputs := s.readDepth()
 	if depth == 0 {
 		return verdict{keep: "the disk was not measured"}
-	}
-	if s.major() < 18 && len(s.probes) > 0 && !s.planHas("Bitmap Heap Scan") {
-		return verdict{keep: "before 18 it acts on bitmap heap scans, and no plan of the run has one"}
 	}
 	sessions := 2
 	if s.workload == "dw" {
@@ -78,7 +87,7 @@ func effectiveIOConcurrency(s *situation) verdict {
 }
 
 // maintenanceIOConcurrency: one vacuum or one recovery reads at a time, so it gets the whole depth; never below the
-// server's default.
+// server's default. The statements of a run have no say here, unlike in effective_io_concurrency: none of them is a vacuum.
 func maintenanceIOConcurrency(s *situation) verdict {
 	depth, inputs := s.readDepth()
 	present, _ := s.next.Int("maintenance_io_concurrency")
@@ -89,7 +98,7 @@ func maintenanceIOConcurrency(s *situation) verdict {
 		return verdict{keep: fmt.Sprintf("the disk is at its best from queue depth %d", depth)}
 	default:
 		return verdict{value: strconv.Itoa(target), method: advisor.Measured, inputs: inputs, confidence: "low",
-			reason: fmt.Sprintf("one vacuum or recovery can keep the disk at the queue depth of %d where it is at its best", depth),
+			reason: fmt.Sprintf("one vacuum or recovery, which no statement of a run stands for, can keep the disk at the queue depth of %d where it is at its best", depth),
 			source: "PostgreSQL manual, maintenance_io_concurrency", lift: "timing VACUUM on a large table with both values"}
 	}
 }

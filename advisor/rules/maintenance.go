@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"pgfit/advisor"
-	"pgfit/probe"
 )
 
 const (
@@ -17,7 +16,7 @@ const (
 )
 
 // maintenanceWorkMem: a sixteenth of the memory, at most 1 GB and at most the largest table, since sorting an index in
-// memory needs no more than that. One command uses it at a time as a rule, autovacuum workers get a limit of their own
+// memory needs no more than that (at most all data, where tables are not known; on a scratch server nothing bounds it). One command uses it at a time as a rule, autovacuum workers get a limit of their own
 // (autovacuum_work_mem). Nothing in a run measures it. Without the size of the data the cap is the sixteenth alone.
 func maintenanceWorkMem(s *situation) verdict {
 	if s.memory == 0 {
@@ -25,8 +24,8 @@ func maintenanceWorkMem(s *situation) verdict {
 	}
 	target := min(nearest(s.memory/16), maxMaintenance)
 	why := fmt.Sprintf("a sixteenth of the %s that the server may use, at most 1 GB: index builds and vacuum work in fewer passes", roughly(s.memory))
-	if most := s.largestTable(); most > 0 && up(most) < target {
-		target, why = up(most), fmt.Sprintf("the largest table has %s: an index over it can be sorted in memory with this", roughly(most))
+	if most, what := s.largestTable(); most > 0 && up(most) < target {
+		target, why = up(most), fmt.Sprintf("%s %s: an index over it can be sorted in memory with this", what, roughly(most))
 	}
 	if present := size(s.next, "maintenance_work_mem"); target <= present {
 		return verdict{keep: "enough: " + why}
@@ -35,34 +34,38 @@ func maintenanceWorkMem(s *situation) verdict {
 		source: "PostgreSQL manual, Resource Consumption, maintenance_work_mem", lift: "timing CREATE INDEX on the largest table with both values"}
 }
 
-// largestTable in bytes; the whole data where tables are not known; 0 where neither is.
-func (s *situation) largestTable() int64 {
-	if t, ok := s.biggest(); ok && !s.facts.Server.Scratch {
-		return t.Bytes
+// largestTable is the size in bytes of the user's largest table, and how to say so; of all data together where tables are
+// not known, 0 where neither is.
+func (s *situation) largestTable() (bytes int64, what string) {
+	if s.facts.Server.Scratch {
+		return 0, ""
 	}
-	return s.data
-}
-
-func (s *situation) biggest() (probe.Table, bool) {
-	var best probe.Table
 	for _, t := range s.facts.Server.Tables {
-		if t.Bytes > best.Bytes {
-			best = t
-		}
+		bytes = max(bytes, t.Bytes)
 	}
-	return best, best.Bytes > 0
+	if bytes > 0 {
+		return bytes, "the largest table has"
+	}
+	return s.users, "no table is larger than all data together,"
 }
 
-// largestRows is the number of rows of the largest table, a row being taken for 100 bytes where only sizes are known.
-func (s *situation) largestRows() int64 {
-	var rows int64
+// largestRows is the number of rows of the user's largest table, and how to say so; a row is taken for 100 bytes where only
+// sizes are known. 0 where nothing is.
+func (s *situation) largestRows() (rows int64, what string) {
+	bytes, _ := s.largestTable()
+	if s.facts.Server.Scratch {
+		return 0, ""
+	}
 	for _, t := range s.facts.Server.Tables {
 		rows = max(rows, t.Rows)
 	}
-	if rows == 0 || s.facts.Server.Scratch {
-		rows = s.largestTable() / 100
+	switch {
+	case rows > 0:
+		return rows, "rows of the largest table"
+	case len(s.facts.Server.Tables) > 0:
+		return bytes / 100, "rows of the largest table, of 100 bytes each"
 	}
-	return rows
+	return bytes / 100, "rows of all data, of 100 bytes each"
 }
 
 // autovacuumWorkMem: -1 follows maintenance_work_mem, for every worker. Once that is large, workers x it is memory that
@@ -78,7 +81,7 @@ func autovacuumWorkMem(s *situation) verdict {
 	if maintenance <= 256*mB {
 		return verdict{keep: "follows maintenance_work_mem, which every worker may well take"}
 	}
-	rows := s.largestRows()
+	rows, what := s.largestRows()
 	each := int64(deadTuple)
 	if s.major() >= 17 {
 		each = deadTuple17
@@ -99,6 +102,6 @@ func autovacuumWorkMem(s *situation) verdict {
 	}
 	return verdict{value: s.bytes("autovacuum_work_mem", need), confidence: "high",
 		reason: why + "; the dead rows of the largest table need no more than this",
-		inputs: []advisor.Input{input("rows of the largest table", "about %d", rows), input("bytes for a dead row", "%d", each)},
+		inputs: []advisor.Input{input(what, "about %d", rows), input("bytes for a dead row", "%d", each)},
 		source: "PostgreSQL manual, autovacuum_work_mem", lift: "tables with more dead rows than one pass can hold (index_vacuum_count above 1)"}
 }

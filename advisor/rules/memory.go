@@ -20,8 +20,9 @@ const (
 )
 
 // sharedBuffers: a quarter of the memory that the server may use (manual, shared_buffers: "a reasonable starting
-// value"), of the cgroup's limit and not the host's, and not above what the data needs. It stays where the run found at
-// least 99 % of the page requests in shared_buffers already, and in a container of up to 2 GB under a reading load
+// value"), of the cgroup's limit and not the host's, and not above what the user's data need; what pgfit loads into a scratch
+// server is no bound and its hits are no evidence, since pgfit chose its size. On a server of the user's it stays where the
+// run found at least 99 % of the page requests in shared_buffers already, and in a container of up to 2 GB under a reading load
 // with more data than memory: there a quarter was measured to cost point reads 5 to 10 %, since every block is held
 // twice. A present value above the rule stays too. The value is a rule until a trial confirms it, whatever the inputs.
 func sharedBuffers(s *situation) verdict {
@@ -32,19 +33,22 @@ func sharedBuffers(s *situation) verdict {
 	target := nearest(s.memory / 4)
 	why := fmt.Sprintf("a quarter of the %s that the server may use", roughly(s.memory))
 	lift := "a trial of both values in interleaved pairs"
-	if need := up(s.data + s.data/4); s.data > 0 && need < target {
+	if s.facts.Server.Scratch {
+		why += "; pgfit chose the size of the data on its scratch server, so that it bounds nothing"
+	}
+	if need := up(s.users + s.users/4); s.users > 0 && need < target {
 		lift += fmt.Sprintf("; more data, up to %s", roughly(target))
-		target, why = need, fmt.Sprintf("all of the %s of data with a quarter to grow, less than a quarter of the %s that the server may use", roughly(s.data), roughly(s.memory))
+		target, why = need, fmt.Sprintf("all of the %s of data with a quarter to grow, less than a quarter of the %s that the server may use", roughly(s.users), roughly(s.memory))
 	}
 	switch {
-	case target <= present && s.data > 0 && s.data < present:
-		return verdict{keep: fmt.Sprintf("holds all of the %s of data already", roughly(s.data))}
+	case target <= present && s.users > 0 && s.users < present:
+		return verdict{keep: fmt.Sprintf("holds all of the %s of data already", roughly(s.users))}
 	case target <= present:
 		return verdict{keep: "not below " + why + "; only a trial could say that less is better"}
 	case s.memory <= smallContainer && s.workload == "web" && s.data > s.memory:
 		return verdict{keep: "in little memory with more data than fits, a larger value was measured to slow point reads by 5 to 10 %, since every page is held twice"}
 	}
-	if keep := s.hitsEnough(); keep != "" {
+	if keep := s.hitsEnough(); keep != "" && !s.facts.Server.Scratch {
 		return verdict{keep: keep}
 	}
 	v := verdict{value: s.bytes("shared_buffers", target), reason: why + "; a rule until a trial confirms it",
@@ -205,8 +209,8 @@ func (s *situation) memoryInputs() []advisor.Input {
 	if src := s.memorySource(); src != "" {
 		in[0].Value += " (" + src + ")"
 	}
-	if s.data > 0 {
-		in = append(in, input("data", "%s", roughly(s.data)))
+	if s.users > 0 {
+		in = append(in, input("data", "%s", roughly(s.users)))
 	}
 	return in
 }

@@ -18,9 +18,27 @@ import (
 // flag says nothing in a guest and is never used. A plan of the user's that gets worse would change its mind.
 func randomPageCost(s *situation) verdict {
 	const name = "random_page_cost"
-	if v, decided := s.byTrial(name); decided {
-		return v
+	v := s.costByDisk()
+	if tried, decided := s.byTrial(name); decided {
+		if s.inert(name) {
+			tried.keep += s.elsewhere(name, v)
+		}
+		return tried
 	}
+	return v
+}
+
+// elsewhere is what to do about a setting that has no effect on the statements of the run, where the disk speaks for another
+// value: the user's own statements may be of another kind. "" where there is nothing to say.
+func (s *situation) elsewhere(name string, disk verdict) string {
+	if disk.value == "" || disk.value == s.next[name].Value {
+		return ""
+	}
+	return fmt.Sprintf("; for statements of another kind the disk speaks for %s: explain yours after SET %s = %s, or measure them (pgfit bench -f)", disk.value, name, disk.value)
+}
+
+// costByDisk is random_page_cost by the formula alone.
+func (s *situation) costByDisk() verdict {
 	ratio, how, measured := s.pageRatio()
 	if ratio == 0 {
 		return verdict{keep: "the disk was not measured, and its kind alone does not say what a random page costs"}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,16 @@ func with(t testing.TB, all guc.Settings, values map[string]string) guc.Settings
 		canonical[name] = v
 	}
 	return budget.Overlay(all, canonical)
+}
+
+// slowDisk makes replay slow: nobody knows the storage.
+func slowDisk(f *probe.Facts) { f.Storage[0].Class = probe.UnknownClass }
+
+// scratch makes the server pgfit's own, with data of its own.
+func scratch(f *probe.Facts) {
+	f.Server.Scratch = true
+	f.Server.ClusterBytes = probe.Is(360*mB, "")
+	f.Server.Tables = []probe.Table{{Name: "public.order_lines", Bytes: 150 * mB, Rows: 2_750_000}}
 }
 
 // visit of 30 s at one pool size, with counters set by edit.
@@ -124,6 +135,10 @@ func TestRules(t *testing.T) {
 		{name: "not more than the data needs", edit: func(f *probe.Facts) { f.Server.ClusterBytes = probe.Is(800*mB, "") }, setting: "shared_buffers", proposed: "1GB", reason: "800 MB of data"},
 		{name: "data that fits already", edit: func(f *probe.Facts) { f.Server.ClusterBytes = probe.Is(30*mB, "") }, setting: "shared_buffers", reason: "holds all"},
 		{name: "hits measured", visits: []rundoc.Visit{visit("read-heavy", 8, func(v *rundoc.Visit) { v.Server.BlksRead = 100 })}, setting: "shared_buffers", reason: "99.99 %"},
+		{name: "data that pgfit made bound nothing", edit: scratch, visits: []rundoc.Visit{visit("read-heavy", 8, func(v *rundoc.Visit) { v.Server.BlksRead = 100 })},
+			setting: "shared_buffers", proposed: "6GB", reason: "pgfit chose the size"},
+		{name: "nor maintenance", edit: scratch, setting: "maintenance_work_mem", proposed: "1GB", reason: "a sixteenth"},
+		{name: "nor vacuum", edit: scratch, values: map[string]string{"maintenance_work_mem": "1GB"}, setting: "autovacuum_work_mem", proposed: "256MB", reason: "the tables are not known"},
 		{name: "within 5 %", values: map[string]string{"shared_buffers": "5900MB"}, setting: "shared_buffers", reason: "within 5 %"},
 		{name: "larger than the rule stays", values: map[string]string{"shared_buffers": "8GB"}, setting: "shared_buffers", reason: "only a trial"},
 		{name: "little memory, reading", ram: gB, in: Input{Workload: "web"}, setting: "shared_buffers", reason: "5 to 10 %"},
@@ -173,6 +188,8 @@ func TestRules(t *testing.T) {
 		{name: "no plan changes", edit: bench, setting: "random_page_cost", reason: "without effect on this workload: 1 statement explained with random_page_cost = 1.1 or 2",
 			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Shape: "x", Set: map[string]string{"random_page_cost": "1.1"}},
 				rundoc.PlanProbe{Statement: "a", Shape: "x", Set: map[string]string{"random_page_cost": "2"}})},
+		{name: "no plan changes, other statements", edit: bench, setting: "random_page_cost", reason: "the disk speaks for 1.3: explain yours after SET random_page_cost = 1.3",
+			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Shape: "x", Set: map[string]string{"random_page_cost": "1.1"}})},
 		{name: "plans tried without effect", edit: bench, setting: "random_page_cost", reason: "no gain",
 			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Seconds: 0.99, Shape: "y", Set: map[string]string{"random_page_cost": "1.1"}})},
 		{name: "plans change and nobody timed them", edit: bench, setting: "random_page_cost", reason: "not seen to be better",
@@ -194,6 +211,8 @@ func TestRules(t *testing.T) {
 			probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "x"}, rundoc.PlanProbe{Statement: "a", Seconds: 0.5, Shape: "y", Set: map[string]string{"random_page_cost": "1.1"}})},
 		{name: "depth of the disk", edit: bench, setting: "effective_io_concurrency", proposed: "16", method: advisor.Measured},
 		{name: "no bitmap scans", edit: bench, probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "Seq Scan"}), setting: "effective_io_concurrency", reason: "bitmap"},
+		{name: "no bitmap scans, other statements", edit: bench, probes: base(rundoc.PlanProbe{Statement: "a", Seconds: 1, Shape: "Seq Scan"}), setting: "effective_io_concurrency",
+			reason: "the disk speaks for 16: explain yours after SET effective_io_concurrency = 16"},
 		{name: "18's default suits", major: 18, edit: bench, setting: "effective_io_concurrency", reason: "within 5 %|has this value"},
 		{name: "whole depth for maintenance", edit: bench, setting: "maintenance_io_concurrency", proposed: "32"},
 		{name: "jit of a web server", in: Input{Workload: "web"}, setting: "jit", proposed: "off", method: advisor.Rule},
@@ -209,6 +228,9 @@ func TestRules(t *testing.T) {
 		{name: "WAL between checkpoints", visits: []rundoc.Visit{writes(10*mB, func(d *rundoc.ServerDelta) { d.CheckpointsReq = 2 })}, setting: "max_wal_size", proposed: "7GB", reason: "10.0 MB/s", method: advisor.Measured},
 		{name: "WAL held down by the disk", edit: func(f *probe.Facts) { f.Storage[0].Free = probe.Is(12*gB, "") }, visits: []rundoc.Visit{writes(10*mB, nil)}, setting: "max_wal_size", proposed: "3GB", reason: "free on the WAL volume"},
 		{name: "WAL held down by recovery", visits: []rundoc.Visit{writes(10*mB, nil)}, in: Input{RecoveryTime: 30 * time.Second}, setting: "max_wal_size", proposed: "2560MB", reason: "recovery"},
+		{name: "WAL lowered for recovery", edit: slowDisk, visits: []rundoc.Visit{writes(10*mB, nil)}, in: Input{RecoveryTime: 10 * time.Second}, setting: "max_wal_size", proposed: "448MB", reason: "could take 20 s of the 10s allowed"},
+		{name: "WAL lowered for recovery without a run", edit: slowDisk, in: Input{RecoveryTime: 10 * time.Second}, setting: "max_wal_size", proposed: "448MB", reason: "could take 20 s"},
+		{name: "little WAL needs no lower bound", edit: slowDisk, visits: []rundoc.Visit{writes(500*kB, nil)}, in: Input{RecoveryTime: 10 * time.Second}, setting: "max_wal_size", reason: "holds the WAL"},
 		{name: "little WAL", visits: []rundoc.Visit{writes(100*kB, nil)}, setting: "max_wal_size", reason: "holds the WAL"},
 		{name: "WAL without a run", setting: "max_wal_size", proposed: "4GB", method: advisor.Rule},
 		{name: "WAL without a run that somebody chose", values: map[string]string{"max_wal_size": "2GB"}, setting: "max_wal_size", reason: "somebody chose"},
@@ -401,5 +423,22 @@ func TestNothingKnown(t *testing.T) {
 	}
 	if got.Budget.Limit != 0 || got.Budget.Over {
 		t.Errorf("a budget without a machine: %+v", got.Budget)
+	}
+}
+
+// A recovery time that no max_wal_size keeps is a finding, and one that is kept is none.
+func TestRecoveryBudget(t *testing.T) {
+	for _, tc := range []struct {
+		segment string // in bytes, as the server shows it
+		want    bool
+	}{{"16777216", false}, {"1073741824", true}} {
+		f := facts(t, 16, 24*gB, 4, nil)
+		slowDisk(&f)
+		put(f.Server.Settings, "wal_segment_size", tc.segment)
+		got := Advise(Input{Facts: f, RecoveryTime: 10 * time.Second})
+		found := slices.ContainsFunc(got.Findings, func(f advisor.Finding) bool { return f.Code == "recovery-budget" })
+		if found != tc.want || !found && got.Budget.RecoveryOver {
+			t.Errorf("segments of %s: findings %+v, budget %+v", tc.segment, got.Findings, got.Budget)
+		}
 	}
 }

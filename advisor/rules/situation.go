@@ -27,7 +27,8 @@ type situation struct {
 	named    bool   // the user named the workload
 	runs     []figures
 	probes   []rundoc.PlanProbe
-	data     int64 // bytes of data that the server works on; 0 unknown
+	data     int64 // bytes of data that the server worked on in the run; 0 unknown
+	users    int64 // bytes of the user's data; 0 unknown, as on a scratch server, whose data pgfit made
 	recovery time.Duration
 }
 
@@ -44,7 +45,11 @@ func survey(in Input, settings guc.Settings) *situation {
 	}
 	s.workload, s.named = workloadOf(in)
 	s.memory, _ = budget.Machine(in.Facts, !in.Dedicated)
-	s.data = dataBytes(in)
+	s.users = usersBytes(in.Facts)
+	s.data = s.users
+	if in.Doc != nil {
+		s.data = max(s.data, in.Doc.Plan.DataBytes)
+	}
 	s.load = budget.Load{Active: activeConnections(in), Nodes: s.memoryNodes(), WALRate: s.walRate().rate(),
 		RecoveryLimit: s.recovery.Seconds(), Shared: !in.Dedicated}
 	return s
@@ -108,21 +113,17 @@ func activeConnections(in Input) int {
 	return int(math.Ceil(in.Pool.Active))
 }
 
-// dataBytes is what the server has to read and keep. On a scratch server that is what the run loaded, since the
-// cluster was empty before.
-func dataBytes(in Input) int64 {
-	var loaded int64
-	if in.Doc != nil {
-		loaded = in.Doc.Plan.DataBytes
+// usersBytes is the size of the server's own data. That of what pgfit loads into a scratch server says nothing about them:
+// pgfit chose it.
+func usersBytes(f probe.Facts) int64 {
+	if f.Server.Scratch {
+		return 0
 	}
-	if in.Facts.Server.Scratch {
-		return loaded
-	}
-	cluster, ok := in.Facts.Server.ClusterBytes.Get()
+	all, ok := f.Server.ClusterBytes.Get()
 	if !ok {
-		cluster, _ = in.Facts.Server.DatabaseBytes.Get()
+		all, _ = f.Server.DatabaseBytes.Get()
 	}
-	return max(cluster, loaded)
+	return all
 }
 
 // workloadOf is the kind of work: what the user says, else what the run's scenarios were, else mixed.

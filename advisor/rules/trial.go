@@ -110,6 +110,12 @@ func (s *situation) byTrial(name string) (verdict, bool) {
 		source: "EXPLAIN ANALYZE of this run with and without it", lift: "other statements; a trial of the whole patch"}, true
 }
 
+// inert tells whether the run tried other values and none changed how a statement is carried out.
+func (s *situation) inert(name string) bool {
+	all := s.trials(name)
+	return len(all) > 0 && all[0].acting == 0
+}
+
 // values lists what was tried.
 func values(name string, all []trial) string {
 	var out []string
