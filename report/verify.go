@@ -123,7 +123,7 @@ func (p *page) verified(r *prune.Result) {
 	if r == nil {
 		return
 	}
-	if len(r.Against) > 0 {
+	if len(r.Rivals) > 0 {
 		p.against(r)
 		return
 	}
@@ -217,7 +217,7 @@ func (p *page) pieces(r *prune.Result) {
 		case len(it.Settings) > 1:
 			why = append(why, it.Name+" is "+strings.Join(it.Settings, ", "))
 		}
-		if it.Why != "" {
+		if price := r.Price(); it.Why != "" && (price == nil || price.Name != it.Name) { // that has a sentence of its own
 			why = append(why, strings.TrimSpace(name)+": "+it.Why)
 		}
 		if it.Kept {
@@ -297,7 +297,7 @@ func (p *page) noise(r *prune.Result) {
 	for _, n := range r.Noise {
 		p.item(fmt.Sprintf("noise under %s: visits to one and the same server differed by %s, so that the plan was to see a change of %s or more", n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1), verdict.Percent(n.Detectable)))
 	}
-	if r.Mode == rundoc.ModeScratch && (len(r.Patch) > 0 || len(r.Against) > 0) {
+	if r.Mode == rundoc.ModeScratch && (len(r.Patch) > 0 || len(r.Rivals) > 0) {
 		p.para("\nThe checkpoint after each visit is counted into its time. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
 			"such as most of autovacuum's, do not show in visits of seconds.", r.PoolSize)
 	}

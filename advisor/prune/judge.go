@@ -14,7 +14,8 @@ import (
 // Result is what a verification comes to. It is part of advice.json.
 type Result struct {
 	Mode      string                `json:"mode"`
-	Against   []Rivalry             `json:"against,omitempty"` // what the patch was compared with; none: the present settings
+	Against   string                `json:"against,omitempty"` // names of what the patch was compared with, "" for the present settings
+	Rivals    []Rivalry             `json:"rivals,omitempty"`
 	PoolSize  int                   `json:"pool_size"`
 	Noise     []Noise               `json:"noise"`
 	Patch     []Gain                `json:"patch"`             // all of it against the present settings
@@ -91,7 +92,12 @@ func Judge(v *rundoc.Verification) *Result {
 	r := &Result{Mode: v.Mode, PoolSize: v.PoolSize, Noise: Noises(v), Items: []Item{}, Kept: []string{}, Dropped: []string{}, Recovery: v.Recovery,
 		Partial: v.Partial, Notes: v.Notes}
 	if len(s.rivals) > 0 { // nothing is taken back
-		r.Against, r.Kept = s.against(), s.left
+		r.Rivals, r.Kept = s.against(), s.left
+		var names []string
+		for _, one := range r.Rivals {
+			names = append(names, one.Name)
+		}
+		r.Against = strings.Join(names, ", ")
 		return r
 	}
 	r.Patch, r.Pruned = s.gains(rundoc.StepPatch), s.gains(rundoc.StepPruned)

@@ -319,21 +319,21 @@ func TestAgainst(t *testing.T) {
 		v.Comparisons = append(v.Comparisons, c)
 	}
 	r := Judge(v)
-	if len(r.Against) != 4 || len(r.Dropped) != 0 || r.Rejected || len(r.Items) != 0 || len(r.Kept) != len(patch) {
+	if len(r.Rivals) != 4 || r.Against != "fast, slow, broken, late" || len(r.Dropped) != 0 || r.Rejected || len(r.Items) != 0 || len(r.Kept) != len(patch) {
 		t.Fatalf("%+v", r)
 	}
 	for i, want := range []struct {
 		kind verdict.Kind
 		why  string
 	}{{verdict.Worse, ""}, {verdict.Better, ""}, {"", "FATAL: no"}, {"", "no time was left"}} {
-		got := r.Against[i]
+		got := r.Rivals[i]
 		if got.Why != want.why || (len(got.Gains) == 1) != (want.kind != "") || want.kind != "" && got.Gains[0].Kind != want.kind {
 			t.Errorf("%s: %+v, want %s %s", got.Name, got, want.kind, want.why)
 		}
 	}
 	old := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Against: map[string]string{"jit": "off"}, AgainstName: "theirs"}
 	old.Comparisons = []rundoc.Comparison{{Step: rundoc.StepPatch, Visits: v.Comparisons[1].Visits}}
-	if got := Judge(old).Against; len(got) != 1 || got[0].Name != "theirs" || len(got[0].Gains) != 1 || got[0].Gains[0].Kind != verdict.Worse {
+	if got := Judge(old).Rivals; len(got) != 1 || got[0].Name != "theirs" || len(got[0].Gains) != 1 || got[0].Gains[0].Kind != verdict.Worse {
 		t.Errorf("a document with one rival: %+v", got)
 	}
 }
