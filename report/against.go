@@ -13,7 +13,7 @@ import (
 func (p *page) against(r *prune.Result) {
 	p.title("compared: the patch against other settings, in pairs, at equal durability")
 	if r.Partial != "" {
-		p.para("This comparison is partial: %s.", r.Partial)
+		p.para("This comparison is partial (%s): what follows is what had been measured by then.\n", r.Partial)
 	}
 	t := Table{Header: []string{"against ", "scenario ", "TPS theirs", "patch", "ratio (95 %) ", "the patch is ", "pairs", "p", "p99 "}}
 	for _, rival := range r.Rivals {

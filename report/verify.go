@@ -133,7 +133,7 @@ func (p *page) verified(r *prune.Result) {
 		return
 	}
 	if r.Partial != "" {
-		p.para("This verification is partial: %s.", r.Partial)
+		p.para("This verification is partial (%s): what follows is what had been measured by then.\n", r.Partial)
 	}
 	p.gains("All of the patch", r.Patch)
 	p.gains("What is left of it", r.Pruned)
@@ -251,6 +251,9 @@ func (p *page) pieces(r *prune.Result) {
 	}
 	if r.Restored {
 		p.item("What made no difference by itself came back: without all of it a gain of the whole patch was gone")
+	}
+	if len(r.Dropped) > 0 && len(r.Kept) > 0 && len(r.Pruned) == 0 && len(r.Unchecked) < len(r.Kept) && !r.Rejected && !r.Restored {
+		p.item("What is left of the patch was not measured as a whole")
 	}
 	if len(r.Kept) > 0 {
 		p.item("Stay in the patch: " + strings.Join(r.Kept, ", "))

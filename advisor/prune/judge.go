@@ -131,7 +131,7 @@ func (s *state) against() []Rivalry {
 		one := Rivalry{Name: r.Name, LeftOut: r.LeftOut}
 		switch c := s.rival(r); {
 		case c == nil:
-			one.Why = "no time was left"
+			one.Why = s.ended()
 		case c.Failed != "":
 			one.Why = c.Failed
 		default:
@@ -140,6 +140,14 @@ func (s *state) against() []Rivalry {
 		out = append(out, one)
 	}
 	return out
+}
+
+// ended is why something was not reached.
+func (s *state) ended() string {
+	if s.v.Partial != "" {
+		return "the verification ended before it (" + s.v.Partial + ")"
+	}
+	return "no time was left"
 }
 
 // settled is what is left, without what a harmful group still has when there was no time to tell its culprit.
@@ -291,12 +299,15 @@ func (s *state) items(g string, final []string) []Item {
 		it.Kept = slices.ContainsFunc(c.Removed, func(n string) bool { return slices.Contains(final, n) })
 	case unmeasured[g] != "":
 		it.Why = unmeasured[g]
+		if g == logging && len(s.removable(g)) > 0 && !s.failed(rundoc.StepPatch) {
+			it.Why += "; what it costs is inside the figures of the whole patch, and was not measured apart: " + s.ended()
+		}
 	case len(needed) == len(names):
 		it.Outcome, it.Why = Needed, strings.Join(needed, "; ")
 	case s.failed(rundoc.StepPatch):
 		it.Why = "the patch could not be measured"
 	default:
-		it.Why = "no time was left"
+		it.Why = s.ended()
 	}
 	if c != nil && g == logging {
 		it.Why = "stays: " + unmeasured[g]

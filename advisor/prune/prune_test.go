@@ -183,6 +183,10 @@ func TestOutOfTime(t *testing.T) {
 			t.Errorf("planner: %+v", it)
 		}
 	}
+	v.Partial = "interrupted"
+	if i := slices.IndexFunc(Judge(v).Items, func(it Item) bool { return it.Why == "the verification ended before it (interrupted)" }); i < 0 {
+		t.Errorf("what an interrupted verification did not reach: %+v", Judge(v).Items)
+	}
 }
 
 // TestMasked: what seemed to make no difference beside a very slow setting is measured again once that is gone.
@@ -402,6 +406,18 @@ func TestObserving(t *testing.T) {
 		if r.Rejected || len(r.Harmful()) > 0 {
 			t.Errorf("%s: rejected %v, harmful %v", tc.name, r.Rejected, r.Harmful())
 		}
+	}
+}
+
+// TestPriceUnknown: without time for that comparison the cost is said to be inside the others.
+func TestPriceUnknown(t *testing.T) {
+	v := &rundoc.Verification{Patch: append(slices.Clone(patch), setting("track_io_timing", "logging", "reload")), Scenarios: []string{"reads"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 42)), noise: .004, pairs: 6, checkpoints: 1}
+	l.run(v, 2)
+	r := Judge(v)
+	i := slices.IndexFunc(r.Items, func(it Item) bool { return it.Name == "logging" })
+	if r.Price() != nil || i < 0 || !strings.Contains(r.Items[i].Why, "what it costs is inside the figures of the whole patch, and was not measured apart: no time was left") {
+		t.Errorf("price %+v, items %+v", r.Price(), r.Items)
 	}
 }
 
