@@ -53,6 +53,12 @@ func VerifyPlan(v *rundoc.Verification, bytes int64, now time.Time) string {
 	fmt.Fprintf(&b, "compares   %s\n", where)
 	fmt.Fprintf(&b, "scenarios  %s; %s of data; pool size %d\n", strings.Join(v.Scenarios, ", "), Size(bytes), v.PoolSize)
 	fmt.Fprintf(&b, "visits     %d pairs in random order, seed %d; each visit %s of warm-up and %s measured\n", v.Pairs, v.Seed, Seconds(v.WarmupSeconds), Seconds(v.MeasureSeconds))
+	if len(v.Rivals) > 0 {
+		fmt.Fprintf(&b, "steps      the noise of one server; the patch against each of %d, as far as the time goes\n", len(v.Rivals))
+	} else {
+		fmt.Fprintf(&b, "steps      the noise of one server; all of the patch; the patch without each group in turn, and without single settings\n"+
+			"           of groups that matter; what is left of it; as far as the time goes\n")
+	}
 	end := now.Add(time.Duration(v.BudgetSeconds * float64(time.Second)))
 	fmt.Fprintf(&b, "ends       by %s (budget %s)", end.Format("15:04:05"), Seconds(v.BudgetSeconds))
 	return b.String()
@@ -64,7 +70,11 @@ func Promise(noise []prune.Noise, pairs int, measure time.Duration) string {
 	for _, n := range noise {
 		words = append(words, fmt.Sprintf("%s or more under %s (visits to one server differ by %s)", verdict.Percent(n.Detectable), n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1)))
 	}
-	return fmt.Sprintf("%d pairs of %s will show, four times in five, a change of %s", pairs, Seconds(measure.Seconds()), strings.Join(words, ", "))
+	text := fmt.Sprintf("%d pairs of %s will show, four times in five, a change of %s", pairs, Seconds(measure.Seconds()), strings.Join(words, ", "))
+	if slices.ContainsFunc(noise, func(n prune.Noise) bool { return n.Detectable > prune.TooCoarse }) {
+		text += "\nthat may be too noisy to drop a setting for making no difference: a quieter machine, a longer --measure or a longer --budget help"
+	}
+	return text
 }
 
 // StepText says what a comparison compares.

@@ -317,7 +317,10 @@ func (s *state) items(g string, final []string) []Item {
 	}
 	if c != nil && (it.Outcome == NoDifference || it.Outcome == NotMeasured || it.Outcome == Unclear) && g != logging {
 		if stay, why := s.blind(*c); len(stay) > 0 {
-			it.Why = "kept without evidence: " + strings.Join(stay, ", ") + ": " + why
+			it.Why = "kept without evidence: " + why
+			if len(stay) < len(c.Removed) {
+				it.Why = "kept without evidence: " + strings.Join(stay, ", ") + ": " + why
+			}
 		}
 	}
 	if c != nil && c.Failed != "" {
