@@ -13,10 +13,10 @@ import (
 func (p *page) against(r *prune.Result) {
 	p.title("compared: the patch against other settings, in pairs, at equal durability")
 	if r.Partial != "" {
-		p.para("This comparison is partial: %s.", r.Partial)
+		p.para("This comparison is partial (%s): what follows is what had been measured by then.\n", r.Partial)
 	}
 	t := Table{Header: []string{"against ", "scenario ", "TPS theirs", "patch", "ratio (95 %) ", "the patch is ", "pairs", "p", "p99 "}}
-	for _, rival := range r.Against {
+	for _, rival := range r.Rivals {
 		name := rival.Name
 		for _, g := range rival.Gains {
 			t.Add(name, g.Scenario, Rate(g.BeforeTPS), Rate(g.AfterTPS), ratio(g), g.Verdict, strconv.Itoa(g.Verified.Pairs), chance(g.P), effect(g.P99))
@@ -28,8 +28,8 @@ func (p *page) against(r *prune.Result) {
 	}
 	p.table(t)
 	p.line("")
-	p.para("%s", conclusion(r.Against))
-	for _, rival := range r.Against {
+	p.para("%s", conclusion(r.Rivals))
+	for _, rival := range r.Rivals {
 		for _, why := range rival.LeftOut {
 			p.item("left out of " + rival.Name + ": " + why)
 		}
@@ -69,9 +69,9 @@ func conclusion(all []prune.Rivalry) string {
 	switch {
 	case judged == 0:
 	case len(worse) > 0:
-		words = append(words, fmt.Sprintf("pgfit's patch is worse %s. Of verdicts where there is no difference one in forty says so by chance; here are %d.", strings.Join(worse, ", "), judged))
+		words = append(words, fmt.Sprintf("The patch is worse %s. Of verdicts where there is no difference at most one in forty says so by chance; here are %d.", strings.Join(worse, ", "), judged))
 	default:
-		words = append(words, fmt.Sprintf("pgfit's patch was not seen to be worse in any of %d comparisons; the intervals say by how much it could be.", judged))
+		words = append(words, "The patch is not seen to be worse in any scenario; the intervals say by how much it could be.")
 	}
 	if len(unknown) > 0 {
 		words = append(words, "No verdict on "+strings.Join(unknown, ", ")+".")

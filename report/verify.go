@@ -53,6 +53,12 @@ func VerifyPlan(v *rundoc.Verification, bytes int64, now time.Time) string {
 	fmt.Fprintf(&b, "compares   %s\n", where)
 	fmt.Fprintf(&b, "scenarios  %s; %s of data; pool size %d\n", strings.Join(v.Scenarios, ", "), Size(bytes), v.PoolSize)
 	fmt.Fprintf(&b, "visits     %d pairs in random order, seed %d; each visit %s of warm-up and %s measured\n", v.Pairs, v.Seed, Seconds(v.WarmupSeconds), Seconds(v.MeasureSeconds))
+	if len(v.Rivals) > 0 {
+		fmt.Fprintf(&b, "steps      the noise of one server; the patch against each of %d, as far as the time goes\n", len(v.Rivals))
+	} else {
+		fmt.Fprintf(&b, "steps      the noise of one server; all of the patch; the patch without each group in turn, and without single settings\n"+
+			"           of groups that matter; what is left of it; as far as the time goes\n")
+	}
 	end := now.Add(time.Duration(v.BudgetSeconds * float64(time.Second)))
 	fmt.Fprintf(&b, "ends       by %s (budget %s)", end.Format("15:04:05"), Seconds(v.BudgetSeconds))
 	return b.String()
@@ -64,7 +70,11 @@ func Promise(noise []prune.Noise, pairs int, measure time.Duration) string {
 	for _, n := range noise {
 		words = append(words, fmt.Sprintf("%s or more under %s (visits to one server differ by %s)", verdict.Percent(n.Detectable), n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1)))
 	}
-	return fmt.Sprintf("%d pairs of %s will show, four times in five, a change of %s", pairs, Seconds(measure.Seconds()), strings.Join(words, ", "))
+	text := fmt.Sprintf("%d pairs of %s will show, four times in five, a change of %s", pairs, Seconds(measure.Seconds()), strings.Join(words, ", "))
+	if slices.ContainsFunc(noise, func(n prune.Noise) bool { return n.Detectable > prune.TooCoarse }) {
+		text += "\nthat may be too noisy to drop a setting for making no difference: a quieter machine, a longer --measure or a longer --budget help"
+	}
+	return text
 }
 
 // StepText says what a comparison compares.
@@ -123,7 +133,7 @@ func (p *page) verified(r *prune.Result) {
 	if r == nil {
 		return
 	}
-	if len(r.Against) > 0 {
+	if len(r.Rivals) > 0 {
 		p.against(r)
 		return
 	}
@@ -133,7 +143,7 @@ func (p *page) verified(r *prune.Result) {
 		return
 	}
 	if r.Partial != "" {
-		p.para("This verification is partial: %s.", r.Partial)
+		p.para("This verification is partial (%s): what follows is what had been measured by then.\n", r.Partial)
 	}
 	p.gains("All of the patch", r.Patch)
 	p.gains("What is left of it", r.Pruned)
@@ -217,7 +227,7 @@ func (p *page) pieces(r *prune.Result) {
 		case len(it.Settings) > 1:
 			why = append(why, it.Name+" is "+strings.Join(it.Settings, ", "))
 		}
-		if it.Why != "" {
+		if price := r.Price(); it.Why != "" && (price == nil || price.Name != it.Name) { // that has a sentence of its own
 			why = append(why, strings.TrimSpace(name)+": "+it.Why)
 		}
 		if it.Kept {
@@ -251,6 +261,9 @@ func (p *page) pieces(r *prune.Result) {
 	}
 	if r.Restored {
 		p.item("What made no difference by itself came back: without all of it a gain of the whole patch was gone")
+	}
+	if len(r.Dropped) > 0 && len(r.Kept) > 0 && len(r.Pruned) == 0 && len(r.Unchecked) < len(r.Kept) && !r.Rejected && !r.Restored {
+		p.item("What is left of the patch was not measured as a whole")
 	}
 	if len(r.Kept) > 0 {
 		p.item("Stay in the patch: " + strings.Join(r.Kept, ", "))
@@ -297,7 +310,7 @@ func (p *page) noise(r *prune.Result) {
 	for _, n := range r.Noise {
 		p.item(fmt.Sprintf("noise under %s: visits to one and the same server differed by %s, so that the plan was to see a change of %s or more", n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1), verdict.Percent(n.Detectable)))
 	}
-	if r.Mode == rundoc.ModeScratch && (len(r.Patch) > 0 || len(r.Against) > 0) {
+	if r.Mode == rundoc.ModeScratch && (len(r.Patch) > 0 || len(r.Rivals) > 0) {
 		p.para("\nThe checkpoint after each visit is counted into its time. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
 			"such as most of autovacuum's, do not show in visits of seconds.", r.PoolSize)
 	}

@@ -16,6 +16,9 @@ import (
 func (a *Advice) verified(doc *rundoc.Document, ruleSet string) {
 	if doc.Against != nil {
 		a.Against = prune.Judge(doc.Against)
+		if doc.Against.File != "" && doc.Verification == nil {
+			a.Settings.Proposals = fromFile(doc, doc.Against)
+		}
 	}
 	v := doc.Verification
 	if v == nil {
@@ -27,7 +30,7 @@ func (a *Advice) verified(doc *rundoc.Document, ruleSet string) {
 	}
 	a.Verified = prune.Judge(v)
 	if v.File != "" {
-		a.Settings.Proposals = fromFile(doc)
+		a.Settings.Proposals = fromFile(doc, v)
 	}
 	measured := map[string]string{}
 	for _, p := range v.Patch {
@@ -117,12 +120,12 @@ func (a *Advice) together(in rules.Input, v *rundoc.Verification) {
 }
 
 // fromFile makes proposals of a patch that the user brought.
-func fromFile(doc *rundoc.Document) []advisor.Proposal {
+func fromFile(doc *rundoc.Document, v *rundoc.Verification) []advisor.Proposal {
 	var out []advisor.Proposal
-	for _, p := range doc.Verification.Patch {
+	for _, p := range v.Patch {
 		out = append(out, advisor.Proposal{
 			Name: p.Name, Family: p.Group, Current: p.Present, Proposed: p.Value, Context: doc.Facts.Server.Settings[p.Name].Context, Apply: p.Apply,
-			Method: advisor.Measured, Reason: "from the patch that was verified", Source: doc.Verification.File, Confidence: "medium",
+			Method: advisor.Measured, Reason: "from the patch that was verified", Source: v.File, Confidence: "medium",
 		})
 	}
 	return out

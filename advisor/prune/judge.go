@@ -14,7 +14,8 @@ import (
 // Result is what a verification comes to. It is part of advice.json.
 type Result struct {
 	Mode      string                `json:"mode"`
-	Against   []Rivalry             `json:"against,omitempty"` // what the patch was compared with; none: the present settings
+	Against   string                `json:"against,omitempty"` // names of what the patch was compared with, "" for the present settings
+	Rivals    []Rivalry             `json:"rivals,omitempty"`
 	PoolSize  int                   `json:"pool_size"`
 	Noise     []Noise               `json:"noise"`
 	Patch     []Gain                `json:"patch"`             // all of it against the present settings
@@ -91,7 +92,12 @@ func Judge(v *rundoc.Verification) *Result {
 	r := &Result{Mode: v.Mode, PoolSize: v.PoolSize, Noise: Noises(v), Items: []Item{}, Kept: []string{}, Dropped: []string{}, Recovery: v.Recovery,
 		Partial: v.Partial, Notes: v.Notes}
 	if len(s.rivals) > 0 { // nothing is taken back
-		r.Against, r.Kept = s.against(), s.left
+		r.Rivals, r.Kept = s.against(), s.left
+		var names []string
+		for _, one := range r.Rivals {
+			names = append(names, one.Name)
+		}
+		r.Against = strings.Join(names, ", ")
 		return r
 	}
 	r.Patch, r.Pruned = s.gains(rundoc.StepPatch), s.gains(rundoc.StepPruned)
@@ -125,7 +131,7 @@ func (s *state) against() []Rivalry {
 		one := Rivalry{Name: r.Name, LeftOut: r.LeftOut}
 		switch c := s.rival(r); {
 		case c == nil:
-			one.Why = "no time was left"
+			one.Why = s.ended()
 		case c.Failed != "":
 			one.Why = c.Failed
 		default:
@@ -134,6 +140,14 @@ func (s *state) against() []Rivalry {
 		out = append(out, one)
 	}
 	return out
+}
+
+// ended is why something was not reached.
+func (s *state) ended() string {
+	if s.v.Partial != "" {
+		return "the verification ended before it (" + s.v.Partial + ")"
+	}
+	return "no time was left"
 }
 
 // settled is what is left, without what a harmful group still has when there was no time to tell its culprit.
@@ -285,12 +299,15 @@ func (s *state) items(g string, final []string) []Item {
 		it.Kept = slices.ContainsFunc(c.Removed, func(n string) bool { return slices.Contains(final, n) })
 	case unmeasured[g] != "":
 		it.Why = unmeasured[g]
+		if g == logging && len(s.removable(g)) > 0 && !s.failed(rundoc.StepPatch) {
+			it.Why += "; what it costs is inside the figures of the whole patch, and was not measured apart: " + s.ended()
+		}
 	case len(needed) == len(names):
 		it.Outcome, it.Why = Needed, strings.Join(needed, "; ")
 	case s.failed(rundoc.StepPatch):
 		it.Why = "the patch could not be measured"
 	default:
-		it.Why = "no time was left"
+		it.Why = s.ended()
 	}
 	if c != nil && g == logging {
 		it.Why = "stays: " + unmeasured[g]
@@ -300,7 +317,10 @@ func (s *state) items(g string, final []string) []Item {
 	}
 	if c != nil && (it.Outcome == NoDifference || it.Outcome == NotMeasured || it.Outcome == Unclear) && g != logging {
 		if stay, why := s.blind(*c); len(stay) > 0 {
-			it.Why = "kept without evidence: " + strings.Join(stay, ", ") + ": " + why
+			it.Why = "kept without evidence: " + why
+			if len(stay) < len(c.Removed) {
+				it.Why = "kept without evidence: " + strings.Join(stay, ", ") + ": " + why
+			}
 		}
 	}
 	if c != nil && c.Failed != "" {

@@ -183,6 +183,10 @@ func TestOutOfTime(t *testing.T) {
 			t.Errorf("planner: %+v", it)
 		}
 	}
+	v.Partial = "interrupted"
+	if i := slices.IndexFunc(Judge(v).Items, func(it Item) bool { return it.Why == "the verification ended before it (interrupted)" }); i < 0 {
+		t.Errorf("what an interrupted verification did not reach: %+v", Judge(v).Items)
+	}
 }
 
 // TestMasked: what seemed to make no difference beside a very slow setting is measured again once that is gone.
@@ -319,21 +323,21 @@ func TestAgainst(t *testing.T) {
 		v.Comparisons = append(v.Comparisons, c)
 	}
 	r := Judge(v)
-	if len(r.Against) != 4 || len(r.Dropped) != 0 || r.Rejected || len(r.Items) != 0 || len(r.Kept) != len(patch) {
+	if len(r.Rivals) != 4 || r.Against != "fast, slow, broken, late" || len(r.Dropped) != 0 || r.Rejected || len(r.Items) != 0 || len(r.Kept) != len(patch) {
 		t.Fatalf("%+v", r)
 	}
 	for i, want := range []struct {
 		kind verdict.Kind
 		why  string
 	}{{verdict.Worse, ""}, {verdict.Better, ""}, {"", "FATAL: no"}, {"", "no time was left"}} {
-		got := r.Against[i]
+		got := r.Rivals[i]
 		if got.Why != want.why || (len(got.Gains) == 1) != (want.kind != "") || want.kind != "" && got.Gains[0].Kind != want.kind {
 			t.Errorf("%s: %+v, want %s %s", got.Name, got, want.kind, want.why)
 		}
 	}
 	old := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Against: map[string]string{"jit": "off"}, AgainstName: "theirs"}
 	old.Comparisons = []rundoc.Comparison{{Step: rundoc.StepPatch, Visits: v.Comparisons[1].Visits}}
-	if got := Judge(old).Against; len(got) != 1 || got[0].Name != "theirs" || len(got[0].Gains) != 1 || got[0].Gains[0].Kind != verdict.Worse {
+	if got := Judge(old).Rivals; len(got) != 1 || got[0].Name != "theirs" || len(got[0].Gains) != 1 || got[0].Gains[0].Kind != verdict.Worse {
 		t.Errorf("a document with one rival: %+v", got)
 	}
 }
@@ -402,6 +406,18 @@ func TestObserving(t *testing.T) {
 		if r.Rejected || len(r.Harmful()) > 0 {
 			t.Errorf("%s: rejected %v, harmful %v", tc.name, r.Rejected, r.Harmful())
 		}
+	}
+}
+
+// TestPriceUnknown: without time for that comparison the cost is said to be inside the others.
+func TestPriceUnknown(t *testing.T) {
+	v := &rundoc.Verification{Patch: append(slices.Clone(patch), setting("track_io_timing", "logging", "reload")), Scenarios: []string{"reads"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 42)), noise: .004, pairs: 6, checkpoints: 1}
+	l.run(v, 2)
+	r := Judge(v)
+	i := slices.IndexFunc(r.Items, func(it Item) bool { return it.Name == "logging" })
+	if r.Price() != nil || i < 0 || !strings.Contains(r.Items[i].Why, "what it costs is inside the figures of the whole patch, and was not measured apart: no time was left") {
+		t.Errorf("price %+v, items %+v", r.Price(), r.Items)
 	}
 }
 

@@ -93,15 +93,15 @@ func (s *state) take(c *rundoc.Comparison) {
 // spacing are the settings that say how far checkpoints lie apart.
 var spacing = []string{"max_wal_size", "min_wal_size", "checkpoint_timeout", "checkpoint_completion_target"}
 
-// tooCoarse is the change that a comparison has to be able to show under every scenario before seeing none is a reason to
+// TooCoarse is the change that a comparison has to be able to show under every scenario before seeing none is a reason to
 // drop anything: a setting that brings so much must not go because the machine was busy with something else.
-const tooCoarse = 0.10
+const TooCoarse = 0.10
 
 // blurred tells whether visits differed so much among themselves that no difference seen means nothing.
 func (s *state) blurred(c rundoc.Comparison) bool {
 	return slices.ContainsFunc(s.v.Scenarios, func(sc string) bool {
 		r := Ratios(c, sc, throughput)
-		return r.Pairs > 0 && verdict.Detectable(r.SD, max(r.Pairs, verdict.MinPairs)) > tooCoarse
+		return r.Pairs > 0 && verdict.Detectable(r.SD, max(r.Pairs, verdict.MinPairs)) > TooCoarse
 	})
 }
 
@@ -123,7 +123,7 @@ func (s *state) mayCarry(c rundoc.Comparison) bool {
 // of autovacuum when it did not run.
 func (s *state) blind(c rundoc.Comparison) (names []string, why string) {
 	if s.blurred(c) {
-		return c.Removed, fmt.Sprintf("visits differed too much to show a change of %s; a quieter machine or a longer --budget tells", verdict.Percent(tooCoarse))
+		return c.Removed, fmt.Sprintf("visits differed too much to show a change of %s; a quieter machine or a longer --budget tells", verdict.Percent(TooCoarse))
 	}
 	if s.mayCarry(c) {
 		return c.Removed, "what its group brings may come from it; a longer --budget tells"

@@ -3,6 +3,9 @@ package verdict
 import (
 	"math"
 	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -91,6 +94,57 @@ func drifting(rng *rand.Rand, pairs int, effect float64) []float64 {
 		d[i] = effect + second - first
 	}
 	return d
+}
+
+// recorded are series of ln TPS of visits to one server on a real and busy machine.
+func recorded(t *testing.T) map[string][]float64 {
+	t.Helper()
+	text, err := os.ReadFile("testdata/noise.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := map[string][]float64{}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if f[0] == "#" {
+			continue
+		}
+		for _, word := range f[1:] {
+			y, err := strconv.ParseFloat(word, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			series[f[0]] = append(series[f[0]], y)
+		}
+	}
+	return series
+}
+
+// TestRecordedNoise: at most 6 % of repetitions claim a difference where recorded visits to one server are taken, from a
+// random place on and in random order within each pair, for those to two.
+func TestRecordedNoise(t *testing.T) {
+	const reps = 4000
+	rng := rand.New(rand.NewPCG(7, 4))
+	for name, y := range recorded(t) {
+		for _, pairs := range []int{6, 8, 12, 20} {
+			claims := 0
+			for range reps {
+				d, at := make([]float64, pairs), rng.IntN(len(y)-2*pairs+1)
+				for i := range d {
+					d[i] = y[at+2*i+1] - y[at+2*i]
+					if rng.IntN(2) == 0 {
+						d[i] = -d[i]
+					}
+				}
+				if k := Compare(d).Kind(); k == Better || k == Worse {
+					claims++
+				}
+			}
+			if share := float64(claims) / reps; share > .06 {
+				t.Errorf("%s, %d pairs: %.1f %% of repetitions claim a difference", name, pairs, 100*share)
+			}
+		}
+	}
 }
 
 // TestNoChangeIsSeldomClaimed: with A and B the same, at most 6 % of repetitions claim a difference, on a drifting machine

@@ -90,7 +90,7 @@ func (x *verifier) measure(ctx context.Context, c *rundoc.Comparison, stream uin
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
-	case err != nil && len(c.A) > 0: // a rival's settings, or part of the patch
+	case err != nil && len(x.v.Rivals) > 0:
 		c.Failed = err.Error()
 		return nil
 	case err != nil:

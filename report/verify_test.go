@@ -1,0 +1,69 @@
+package report
+
+import (
+	"strings"
+	"testing"
+
+	"pgfit/advisor"
+	"pgfit/advisor/prune"
+	"pgfit/advisor/verdict"
+	"pgfit/workload/rundoc"
+)
+
+func gain(scenario string, ratio float64, kind verdict.Kind) prune.Gain {
+	return prune.Gain{Scenario: scenario, Kind: kind, Verdict: string(kind), P: .03, BeforeTPS: 1000, AfterTPS: 1000 * ratio,
+		Verified: advisor.Effect{Ratio: ratio, Low: ratio - .02, High: ratio + .02, Pairs: 6}}
+}
+
+// TestAgainst: each rival has its ratio and interval under every scenario, and one sentence says where the patch is worse.
+func TestAgainst(t *testing.T) {
+	fine := prune.Rivalry{Name: "one", Gains: []prune.Gain{gain("reads", 1.1, verdict.Better), gain("writes", 1.01, verdict.Same)}, LeftOut: []string{"wal_level = minimal lowers the safety of the data"}}
+	better := prune.Rivalry{Name: "two", Gains: []prune.Gain{gain("reads", 1, verdict.Same), gain("writes", .9, verdict.Worse)}}
+	for _, tc := range []struct {
+		name   string
+		rivals []prune.Rivalry
+		want   []string
+	}{
+		{"nowhere worse", []prune.Rivalry{fine}, []string{"1.100 (1.080 to 1.120)", "The patch is not seen to be worse in any scenario;", "left out of one: wal_level = minimal"}},
+		{"worse than one", []prune.Rivalry{fine, better}, []string{"The patch is worse than two under writes (0.900 (0.880 to 0.920)).", "by chance; here are 4."}},
+		{"not measured", []prune.Rivalry{{Name: "three", Why: "no time was left"}}, []string{"not measured: no time was left", "No verdict on three."}},
+		{"too few pairs", []prune.Rivalry{{Name: "four", Gains: []prune.Gain{gain("reads", 1, verdict.TooFew)}}}, []string{"No verdict on four under reads."}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var b strings.Builder
+			if err := Verified(&b, "x", &prune.Result{Rivals: tc.rivals, Mode: rundoc.ModeScratch}, false); err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Join(strings.Fields(b.String()), " ")
+			for _, want := range tc.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q is not said:\n%s", want, &b)
+				}
+			}
+		})
+	}
+}
+
+// TestPieces: what observing costs is said apart from what harms, and a reason stands below the table.
+func TestPieces(t *testing.T) {
+	r := &prune.Result{Mode: rundoc.ModeScratch, Kept: []string{"shared_preload_libraries"}, Dropped: []string{"work_mem"}, Items: []prune.Item{
+		{Name: "memory", Settings: []string{"work_mem"}, Outcome: prune.NoDifference, Scenarios: []prune.ItemEffect{{Scenario: "reads", Verdict: "no difference seen (would have seen 4 %)"}}},
+		{Name: "I/O", Settings: []string{"io_method"}, Kept: true, Outcome: prune.NotMeasured, Why: "no time was left"},
+		{Name: "logging", Settings: []string{"shared_preload_libraries"}, Kept: true, Outcome: prune.Costs, Why: "stays: it is there to be able to see, not for speed",
+			Scenarios: []prune.ItemEffect{{Scenario: "reads", Verdict: "worse by 3 % (2 to 4 %)"}}},
+	}}
+	var b strings.Builder
+	if err := Verified(&b, "x", r, false); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(b.String()), " ")
+	for _, want := range []string{"memory: work_mem no difference seen no", "- I/O: io_method: no time was left", "logging: shared_preload_libraries costs yes",
+		"- To be able to see, not for speed: shared_preload_libraries. With it against without it: reads worse by 3 % (2 to 4 %). It stays", "- Dropped from the patch: work_mem"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not said:\n%s", want, &b)
+		}
+	}
+	if strings.Contains(text, "Harmful") {
+		t.Errorf("what observes is called harmful:\n%s", &b)
+	}
+}
