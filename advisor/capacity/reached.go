@@ -58,7 +58,8 @@ func (c *Capacity) missed() []advisor.Finding {
 		return []advisor.Finding{{Code: "R8", Scenario: c.Scenario, Text: "one round leaves no interval: every figure is a point without one", Lift: "measure at least 3 rounds"}}
 	}
 	text := fmt.Sprintf("the throughput of pool size %d is known within ±%.0f %%", c.Chosen, 100*p.Throughput)
-	if l.TPSInterval.Low == 0 {
+	known := l.TPSInterval.Low > 0
+	if !known {
 		text = fmt.Sprintf("the throughput of pool size %d is not known: its %d visits differ too much for an interval", c.Chosen, l.Visits)
 	}
 	if p.Ratio > aimHalfWidth {
@@ -67,7 +68,10 @@ func (c *Capacity) missed() []advisor.Finding {
 	if p.Knee > aimKnee {
 		text += fmt.Sprintf(", the knee between %.3g and %.3g", c.Fit.KneeInterval.Low, c.Fit.KneeInterval.High)
 	}
-	return []advisor.Finding{{Code: "R8", Scenario: c.Scenario, Text: text + ": read the intervals, not the figures", Lift: "a longer --budget, or a quieter machine"}}
+	if known {
+		text += ": read the intervals, not the figures"
+	}
+	return []advisor.Finding{{Code: "R8", Scenario: c.Scenario, Text: text, Lift: "a longer --budget, or a quieter machine"}}
 }
 
 // Enough tells whether the visits of a sweep that is under way leave nothing to be gained from another round, in any scenario.

@@ -74,9 +74,13 @@ func (c Check) doubt() advisor.Finding {
 	if c.Unserved > 0 {
 		seen += fmt.Sprintf(", and %d requests were not served", c.Unserved)
 	}
+	chance := ""
+	if c.Visits > 1 && c.Wait.Low <= *c.Wait.Predicted {
+		chance = " The visits differ so much that this may be chance."
+	}
 	return advisor.Finding{Code: "prediction", Scenario: c.Scenario,
-		Text: fmt.Sprintf("at %.0f requests a second %d connections were predicted to make a caller wait %.3f ms in the mean, and callers waited %s: the server stalls in ways that the sweep's averages do not show, so doubt the sizes that rest on the predicted wait",
-			c.Rate, c.PoolSize, 1e3**c.Wait.Predicted, seen),
+		Text: fmt.Sprintf("at %.0f requests a second %d connections were predicted to make a caller wait %.3f ms in the mean, and callers waited %s. What held them up is not in the sweep's averages: doubt the pool sizes, which rest on the predicted wait.%s",
+			c.Rate, c.PoolSize, 1e3**c.Wait.Predicted, seen, chance),
 		Lift: "go by the observed figures; look for checkpoints, locks or other sessions in these visits, and check longer (--budget)"}
 }
 

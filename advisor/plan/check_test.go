@@ -65,6 +65,14 @@ func TestDoubts(t *testing.T) {
 	if len(got) != 1 || got[0].Scenario != "b" || got[0].Blocks {
 		t.Fatalf("Doubts = %+v, want one about b", got)
 	}
+	if strings.Contains(got[0].Text, "chance") {
+		t.Errorf("%q: the interval lies above the prediction", got[0].Text)
+	}
+	wide := at("a", 0, .0414, 0)
+	wide.Wait.Low = 0
+	if got := Doubts([]Check{wide}); len(got) != 1 || !strings.Contains(got[0].Text, "may be chance") {
+		t.Errorf("Doubts = %+v of an interval down to 0", got)
+	}
 	for _, want := range []string{"2000 requests a second 24 connections", "wait 0.000 ms", "41.4 ms (95 % interval 37.3 to 45.5 ms over 3 visits)", "177 requests were not served"} {
 		if !strings.Contains(got[0].Text, want) {
 			t.Errorf("%q misses %q", got[0].Text, want)
