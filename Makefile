@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.version=$(VERSION)
 BUDGET  ?= 3m
 
-.PHONY: run test test-versions test-long build lint bench bench-disk clean
+.PHONY: run test test-versions test-long build lint bench bench-disk bench-waits clean
 
 run: build                  ## the main job on a scratch server: measure, advise, leave the files in pgfit-out (exit 5 is a result too)
 	.ci/need server
@@ -42,6 +42,10 @@ bench:                      ## the load engine against pgbench, in alternating p
 bench-disk:                 ## the disk measurement against fio and pg_test_fsync, by turns on one file
 	.ci/need server fio
 	PGFIT_BENCH=1 $(GO) test -count=1 -timeout 30m -run '^TestAgainstOthers$$' -v ./probe/diskbench
+
+bench-waits:                ## the predicted wait for a connection against an open loop at 50, 70 and 85 % of the capacity
+	.ci/need server
+	PGFIT_BENCH=1 $(GO) test -count=1 -timeout 30m -run '^TestPredictedWaits$$' -v ./cmd/pgfit
 
 clean:                      ## what the targets above left here
 	rm -rf bin pgfit-out
