@@ -97,7 +97,7 @@ func (c Capacity) read(n float64) float64 {
 	for _, l := range c.Levels {
 		levels = append(levels, queue.Level{N: float64(l.Pool), LogX: math.Log(l.TPS)})
 	}
-	if c.Fit != nil && !c.Fit.Lacks {
+	if c.Fit != nil && !c.Fit.Straight {
 		law = c.Fit.Throughput
 	}
 	if c.Fit != nil && c.Fit.WithoutOne && n < 2 {

@@ -16,9 +16,10 @@ const (
 // Fit is the two rival laws of one curve. A knee above the largest measured pool size is given as it was computed; it is
 // never recommended.
 type Fit struct {
-	Family     string  `json:"family"`                // the law that describes the curve better, by AICc
-	Close      bool    `json:"close,omitempty"`       // neither is better by 2: both are printed, the smaller knee counts
-	Lacks      bool    `json:"lack_of_fit,omitempty"` // neither describes it (R4)
+	Family     string  `json:"family"`                            // the law that describes the curve better, by AICc
+	Close      bool    `json:"close,omitempty"`                   // neither is better by 2: both are printed, the smaller knee counts
+	Lacks      bool    `json:"lack_of_fit,omitempty"`             // neither describes it (R4)
+	Straight   bool    `json:"straight_between_levels,omitempty"` // between measured levels a straight line does better than the law
 	WithoutOne bool    `json:"pool_size_1_set_aside,omitempty"`
 	Knee       float64 `json:"knee"` // one per cent more connections buy 0.1 per cent more throughput
 	// KneeInterval and what follows are the counting law's.

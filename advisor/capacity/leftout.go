@@ -24,18 +24,34 @@ type Predicted struct {
 	Error     float64 `json:"relative_error"`
 }
 
-// leftOut leaves out each level in turn; nil when there are fewer than 4.
+// leftOut leaves out each level in turn; nil when there are fewer than 4. Where no law describes the curve it tries both,
+// reading between the levels along the better one and in a straight line, and the fit remembers which missed less: a law that
+// is off by a few per cent everywhere still bends as the curve does.
 func (f *Fit) leftOut(points []usl.Point, lost int) *LeftOut {
 	whole := newWithin(points, lost)
+	f.Straight = f.Lacks
 	if len(whole.levels) < 4 {
 		return nil
 	}
+	along := f.leaveOut(whole, f.without)
+	if !f.Lacks {
+		return along
+	}
+	straight := f.leaveOut(whole, func(within, []queue.Level, float64) func(float64) float64 { return nil })
+	if f.Straight = straight.missed() <= along.missed(); f.Straight {
+		return straight
+	}
+	return along
+}
+
+// leaveOut predicts each level but the ends from the others, along the law that without gives for them.
+func (f *Fit) leaveOut(whole within, without func(within, []queue.Level, float64) func(float64) float64) *LeftOut {
 	out := &LeftOut{}
 	var errs []float64
 	for i := 1; i < len(whole.levels)-1; i++ {
 		l := whole.levels[i]
 		rest := slices.Delete(slices.Clone(whole.levels), i, i+1)
-		x := between(rest, f.without(whole, rest, l.N), l.N)
+		x := between(rest, without(whole, rest, l.N), l.N)
 		p := Predicted{N: l.N, Measured: math.Exp(l.LogX), Predicted: x, Error: x/math.Exp(l.LogX) - 1}
 		out.Levels = append(out.Levels, p)
 		errs = append(errs, math.Abs(p.Error))
@@ -48,12 +64,18 @@ func (f *Fit) leftOut(points []usl.Point, lost int) *LeftOut {
 	return out
 }
 
-// without is the law fitted to all levels but one, nil when no law counts.
+// missed is the sum of the squared errors.
+func (l *LeftOut) missed() float64 {
+	sum := 0.0
+	for _, p := range l.Levels {
+		sum += p.Error * p.Error
+	}
+	return sum
+}
+
+// without is the law fitted to all levels but one, nil when it cannot be fitted.
 func (f *Fit) without(whole within, rest []queue.Level, n float64) func(float64) float64 {
-	switch {
-	case f.Lacks:
-		return nil
-	case f.Family == FamilyQueue:
+	if f.Family == FamilyQueue {
 		return queue.Refit(rest, *f.Server, 2).Throughput
 	}
 	var points []usl.Point
