@@ -47,9 +47,9 @@ var ladder = []struct {
 	{12, 5 * time.Second}, {12, 7 * time.Second}, {12, 10 * time.Second}, {12, 15 * time.Second}, {12, 20 * time.Second}, {12, 30 * time.Second},
 }
 
-// fewComparisons are those that a short budget has to hold: the whole patch, what observing costs, what is left. Three that
-// can show something beat six that cannot.
-const fewComparisons = 3
+// fewComparisons are those that a short budget has to hold: the whole patch, what observing costs, the group that mostly
+// matters, what is left. Four that can show something beat eight that cannot.
+const fewComparisons = 4
 
 // MakePlan gives every comparison as many pairs, and visits as long, as the budget holds, six pairs of one second at least. It
 // refuses a budget that does not hold the noise and one comparison.
