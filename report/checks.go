@@ -49,9 +49,12 @@ func (p *page) checks(all []plan.Check) {
 	}
 	p.table(t)
 	p.line("")
-	late := 0.0
+	late, unsteady := 0.0, 0.0
 	for _, c := range all {
-		late = math.Max(late, c.LagP99)
+		late, unsteady = math.Max(late, c.LagP99), math.Max(unsteady, c.Unsteady)
+	}
+	if unsteady > 0 {
+		p.para("Of the predicted mean waits up to %s ms come of the server's own unsteadiness: stretches slower than the demand, as the sweep met them. How many a check meets is chance.", millis3(unsteady))
 	}
 	p.para("Latencies count from the intended start of each request, the wait for a connection included. The generator's own timers were late by up to %s (p99); that is in the observed figures.", Seconds(late))
 }

@@ -46,6 +46,9 @@ func (p *page) plan(x plan.Plan) {
 	figure("mean busy", now.Busy, number, "connections")
 	figure("have to wait", now.WaitShare, share, "of the requests, for a connection")
 	figure("mean wait", now.WaitMean, duration, "over all requests")
+	if now.Unsteady.High > 0 {
+		figure("of it", now.Unsteady, duration, "because the server is not steady: stretches slower than the demand, as in the sweep")
+	}
 	figure("p99 wait", now.WaitP99, duration, "")
 	figure("p50", now.P50, duration, "wait and service together")
 	figure("p99", now.P99, duration, "wait and service together")
@@ -58,7 +61,8 @@ func (p *page) plan(x plan.Plan) {
 	p.planTable(x)
 	p.line("")
 	p.para("Predicted for an open loop from closed-loop measurements: each process's pool is a queue whose service rate is the measured throughput; "+
-		"hold times vary with a squared coefficient of variation of %s, which stretches the waits by %s. The intervals are what the measured throughput leaves.",
+		"hold times vary with a squared coefficient of variation of %s, which stretches the waits by %s. What piles up while the server is slower "+
+		"than its mean is replayed from the sweep, in stretches of a tenth of a second. The intervals are what the measured throughput leaves.",
 		figures(x.CV2), figures((1+x.CV2)/2))
 	if len(x.Findings) > 0 {
 		p.line("")

@@ -55,7 +55,37 @@ type Capacity struct {
 	// Precision is what the sweep reached.
 	Precision Precision `json:"precision"`
 
-	grid []float64 // X at whole numbers of connections, from 0
+	grid   []float64   // X at whole numbers of connections, from 0
+	traces [][]float64 // throughput in stretches of TraceStep over the mean of its pool size, by visit, around the chosen one
+}
+
+// TraceStep is the length in seconds of the stretches of Unsteady's traces.
+const TraceStep = 0.1
+
+// Unsteady is what callers who come at a rate, in 1/s, wait for n connections because the server is not steady: as the visits
+// to pool sizes around the chosen one, half to twice as many, show it.
+func (c Capacity) Unsteady(rate, n float64) queue.Backlog {
+	return queue.Unsteady(rate, c.Throughput(n), c.traces, TraceStep)
+}
+
+// trace fills traces. The last stretch of a visit may be cut short.
+func (c *Capacity) trace(byPool map[int][]rundoc.Visit) {
+	for _, l := range c.Levels {
+		if 2*l.Pool < c.Chosen || l.Pool > 2*c.Chosen {
+			continue
+		}
+		for _, v := range byPool[l.Pool] {
+			whole := int(v.Seconds/TraceStep + 0.01)
+			if whole > len(v.Bins) {
+				continue
+			}
+			relative := make([]float64, whole)
+			for i := range relative {
+				relative[i] = float64(v.Bins[i]) / TraceStep / l.TPS
+			}
+			c.traces = append(c.traces, relative)
+		}
+	}
 }
 
 // At is the level of a pool size, or the zero value.
@@ -178,6 +208,7 @@ func curve(name string, visits []rundoc.Visit) Capacity {
 		c.Levels = append(c.Levels, level(pool, byPool[pool], effects))
 	}
 	c.choose(byPool)
+	c.trace(byPool)
 	c.Hold, c.CV2 = hold(byPool[c.Chosen])
 	c.Idle, _ = hold(byPool[pools[0]])
 	return c

@@ -24,6 +24,7 @@ type Check struct {
 	Unserved int64    `json:"unserved"`
 	Used     float64  `json:"utilisation"`
 	Wait     Compared `json:"wait_mean_seconds"`
+	Unsteady float64  `json:"wait_mean_unsteady_seconds"` // the part of the predicted wait that is there since the server is not steady
 	P50      Compared `json:"latency_p50_seconds"`
 	P99      Compared `json:"latency_p99_seconds"`
 	LagP99   float64  `json:"generator_lag_p99_seconds"` // how late the generator's own timers fired, at the worst
@@ -119,7 +120,7 @@ func Checks(doc *rundoc.Document, curves []capacity.Capacity) []Check {
 
 func check(c capacity.Capacity, pool int, rate float64, visits []rundoc.Visit) Check {
 	a := server{curve: c, slow: 1, processes: 1}.answer(rate, pool)
-	out := Check{Scenario: c.Scenario, PoolSize: pool, Rate: rate, Visits: len(visits), Used: rate / c.Throughput(float64(pool))}
+	out := Check{Scenario: c.Scenario, PoolSize: pool, Rate: rate, Visits: len(visits), Used: rate / c.Throughput(float64(pool)), Unsteady: a.behind.Mean}
 	var waits, p50, p99 []float64
 	for _, v := range visits {
 		wait, count := 0.0, 0.0

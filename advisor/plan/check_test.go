@@ -55,6 +55,36 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// TestUnsteadyServer: a server stands still for 0.2 s in every 2 s. Of callers at 100/s the tenth that comes then waits for the
+// rest of it and for the backlog, and as many again as need a tenth of a second to catch up: some 16 ms at the mean, which a
+// steady server would spare them. No pool size mends that, so the recommended one stays.
+func TestUnsteadyServer(t *testing.T) {
+	steady := run(t, linear, 0, 1, 2, 4, 8, 16, 32, 64)
+	unsteady := run(t, linear, 0, 1, 2, 4, 8, 16, 32, 64)
+	for i := range unsteady.Visits {
+		v := &unsteady.Visits[i]
+		v.Seconds, v.Bins = 2, make([]uint32, 20)
+		for j := 2; j < 20; j++ {
+			v.Bins[j] = uint32(math.Round(v.TPS / 9))
+		}
+	}
+	plan := func(doc *rundoc.Document) Plan {
+		curves, _ := capacity.Analyse(doc)
+		return Make(Input{Curves: curves, Rate: 100, Processes: 1})[0]
+	}
+	before, after := plan(steady), plan(unsteady)
+	if before.Now.Unsteady.Value != 0 || after.Now.PerProcess != before.Now.PerProcess {
+		t.Errorf("a pool of %d, then %d; unsteady by %v", before.Now.PerProcess, after.Now.PerProcess, before.Now.Unsteady)
+	}
+	extra := after.Now.WaitMean.Value - before.Now.WaitMean.Value
+	if math.Abs(extra-after.Now.Unsteady.Value) > 1e-9 || extra < .012 || extra > .02 {
+		t.Errorf("the mean wait grows by %v, of which %v comes of it", extra, after.Now.Unsteady.Value)
+	}
+	if w := after.Now.WaitP99.Value; w < .15 || w > .25 {
+		t.Errorf("p99 of the wait is %v, want about the stillstand", w)
+	}
+}
+
 // A wait beyond the prediction is a finding with its figures; one that holds, or is shorter, or too short to tell, is none.
 func TestDoubts(t *testing.T) {
 	at := func(scenario string, predicted, observed float64, unserved int64) Check {

@@ -75,6 +75,7 @@ type Row struct {
 	Busy       Figure  `json:"mean_busy"`
 	WaitShare  Figure  `json:"wait_share"`
 	WaitMean   Figure  `json:"wait_mean_seconds"`
+	Unsteady   Figure  `json:"wait_mean_unsteady_seconds"` // the part of WaitMean that a steady server of the same mean throughput would spare
 	WaitP99    Figure  `json:"wait_p99_seconds"`
 	P50        Figure  `json:"latency_p50_seconds"`
 	P99        Figure  `json:"latency_p99_seconds"`

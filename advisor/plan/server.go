@@ -40,6 +40,7 @@ func (s servers) row(factor, rate float64) Row {
 	r.Busy = three(func(a answer) float64 { return a.busy })
 	r.WaitShare = three(func(a answer) float64 { return a.share })
 	r.WaitMean = three(func(a answer) float64 { return a.wait })
+	r.Unsteady = three(func(a answer) float64 { return a.behind.Mean })
 	r.WaitP99 = three(func(a answer) float64 { return a.waitP99 })
 	r.P50 = three(func(a answer) float64 { return a.quantile(.5) })
 	r.P99 = three(func(a answer) float64 { return a.quantile(.99) })
@@ -60,7 +61,7 @@ func (s servers) need(rate float64) int {
 	most := max(1, s.ceiling/s.processes)
 	return smallest(most, func(per int) bool {
 		a := s.mid.answer(rate, per)
-		return a.share <= fewWait && s.keeps(a)
+		return a.queue.P <= fewWait && s.keeps(a) // no pool size mends what comes of an unsteady server
 	})
 }
 
@@ -123,7 +124,8 @@ type server struct {
 // answer is what one rate does to one pool.
 type answer struct {
 	used, busy, share, wait, waitP99 float64
-	queue                            queue.Wait
+	queue                            queue.Wait    // for a connection of a server that is steady
+	behind                           queue.Backlog // what is added since it is not
 	times                            []atom
 }
 
@@ -138,7 +140,12 @@ func (s server) answer(rate float64, per int) answer {
 		inf := math.Inf(1)
 		return answer{used: math.Max(a.used, 1), busy: total, share: 1, wait: inf, waitP99: inf}
 	}
-	a.queue, a.busy, a.share, a.wait, a.waitP99 = w, w.Busy*float64(s.processes), w.P, w.Mean, w.Quantile(.99)
+	a.queue, a.behind, a.busy = w, s.curve.Unsteady(rate, total), w.Busy*float64(s.processes)
+	a.share, a.wait = 1-(1-w.P)*(1-a.behind.Share), w.Mean+a.behind.Mean
+	a.waitP99 = w.Quantile(.99)
+	if a.behind.Mean > 0 {
+		a.waitP99 = answer{queue: w, behind: a.behind, share: a.share, times: []atom{{0, 1}}}.quantile(.99)
+	}
 	a.times = s.times(rate, w)
 	return a
 }
@@ -215,13 +222,25 @@ func (a answer) beyond(t float64) float64 {
 	if a.times == nil {
 		return 1
 	}
+	if a.behind.Waits == nil {
+		return a.beyondQueue(t)
+	}
+	sum := 0.0
+	for _, w := range a.behind.Waits {
+		sum += a.beyondQueue(t-w) / float64(len(a.behind.Waits))
+	}
+	return sum
+}
+
+// beyondQueue is beyond for a server that is steady.
+func (a answer) beyondQueue(t float64) float64 {
 	sum, decay := 0.0, a.queue.Decay()
 	for _, s := range a.times {
 		switch {
 		case s.seconds > t:
 			sum += s.weight
-		case a.share > 0:
-			sum += s.weight * a.share * math.Exp(-decay*(t-s.seconds))
+		case a.queue.P > 0:
+			sum += s.weight * a.queue.P * math.Exp(-decay*(t-s.seconds))
 		}
 	}
 	return math.Min(sum, 1)
@@ -237,6 +256,9 @@ func (a answer) quantile(q float64) float64 {
 		high = math.Max(high, s.seconds)
 	}
 	high += a.queue.Quantile(math.Min(1-1e-6, 1-(1-q)/10)) + 1e-9
+	if n := len(a.behind.Waits); n > 0 {
+		high += a.behind.Waits[n-1]
+	}
 	for a.beyond(high) > 1-q {
 		high *= 2
 	}

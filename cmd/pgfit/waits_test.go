@@ -98,7 +98,7 @@ func TestPredictedWaits(t *testing.T) {
 		if c.Wait.Holds() {
 			verdict = "within"
 		}
-		t.Logf("%s, pool %d, %.0f/s (%.0f %%): mean wait predicted %.3f ms, observed %.3f ms (%.3f to %.3f), unserved %d: %s a quarter or 0.2 ms", c.Scenario, c.PoolSize, c.Rate,
-			100*c.Used, predicted, 1e3*c.Wait.Observed, 1e3*c.Wait.Low, 1e3*c.Wait.High, c.Unserved, verdict)
+		t.Logf("%s, pool %d, %.0f/s (%.0f %%): mean wait predicted %.3f ms (%.3f of it since the server is not steady), observed %.3f ms (%.3f to %.3f), unserved %d: %s a quarter or 0.2 ms", c.Scenario, c.PoolSize, c.Rate,
+			100*c.Used, predicted, 1e3*c.Unsteady, 1e3*c.Wait.Observed, 1e3*c.Wait.Low, 1e3*c.Wait.High, c.Unserved, verdict)
 	}
 }
