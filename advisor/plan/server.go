@@ -225,9 +225,9 @@ func (a answer) beyond(t float64) float64 {
 	if a.behind.Waits == nil {
 		return a.beyondQueue(t)
 	}
-	sum := 0.0
+	sum := (1 - a.behind.Share) * a.beyondQueue(t)
 	for _, w := range a.behind.Waits {
-		sum += a.beyondQueue(t-w) / float64(len(a.behind.Waits))
+		sum += a.beyondQueue(t-w) * a.behind.Share / float64(len(a.behind.Waits))
 	}
 	return sum
 }
@@ -262,7 +262,7 @@ func (a answer) quantile(q float64) float64 {
 	for a.beyond(high) > 1-q {
 		high *= 2
 	}
-	for range 40 {
+	for high-low > 1e-7*high {
 		if mid := (low + high) / 2; a.beyond(mid) > 1-q+1e-12 {
 			low = mid
 		} else {

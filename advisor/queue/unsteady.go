@@ -9,11 +9,11 @@ import (
 type Backlog struct {
 	Mean  float64   // over all callers
 	Share float64   // of the callers, who find one
-	Waits []float64 // of equal shares of the callers, in ascending order; nil when nobody waits
+	Waits []float64 // of equal parts of those who find one, in ascending order; nil when nobody does
 }
 
-// backlogWaits is into how many equal shares of callers a Backlog is summed up.
-const backlogWaits = 50
+// backlogWaits is into how many equal parts those who wait are summed up at most.
+const backlogWaits = 12
 
 // Unsteady replays stretches in which a server's throughput was measured, relative to its mean, against callers who keep
 // coming at a rate: what the server does not do in a slow stretch piles up and is done later, in the order in which it came.
@@ -48,13 +48,13 @@ func Unsteady(rate, x float64, traces [][]float64, step float64) Backlog {
 		return Backlog{}
 	}
 	slices.Sort(waits)
-	first := slices.IndexFunc(waits, func(w float64) bool { return w > 0 })
-	b.Share = float64(n-max(first, 0)) / float64(n)
-	b.Waits = make([]float64, min(n, backlogWaits))
+	waits = waits[slices.IndexFunc(waits, func(w float64) bool { return w > 0 }):]
+	b.Share = float64(len(waits)) / float64(n)
+	b.Waits = make([]float64, min(len(waits), backlogWaits))
 	for i := range b.Waits {
-		low, high := i*n/len(b.Waits), (i+1)*n/len(b.Waits)
-		for _, w := range waits[low:high] {
-			b.Waits[i] += w / float64(high-low)
+		part := waits[i*len(waits)/len(b.Waits) : (i+1)*len(waits)/len(b.Waits)]
+		for _, w := range part {
+			b.Waits[i] += w / float64(len(part))
 		}
 	}
 	return b
