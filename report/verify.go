@@ -313,5 +313,8 @@ func (p *page) noise(r *prune.Result) {
 	if r.Mode == rundoc.ModeScratch && (len(r.Patch) > 0 || len(r.Rivals) > 0) {
 		p.para("\nThe checkpoint after each visit is counted into its time. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
 			"such as most of autovacuum's, do not show in visits of seconds.", r.PoolSize)
+		for _, n := range r.Narrowed {
+			p.para("Statements of %s take long: it was measured with %d connections, in visits of %s.", n.Scenario, n.MostPool, Seconds(n.MeasureSeconds))
+		}
 	}
 }

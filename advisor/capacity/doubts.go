@@ -126,6 +126,11 @@ func coldStarts(p rundoc.Plan) []advisor.Finding {
 		}
 		out = append(out, advisor.Finding{Code: "R10", Scenario: w.Scenario, Text: text, Lift: "a longer --budget, which lengthens the first warm-up with it, or a quieter machine"})
 	}
+	for _, s := range p.Scopes {
+		out = append(out, advisor.Finding{Code: "long-statements", Scenario: s.Scenario,
+			Text: fmt.Sprintf("statements take so long that only pool sizes up to %d were measured, in visits of %.3g s: a visit has to hold several of every connection", s.MostPool, s.MeasureSeconds),
+			Lift: "a longer --budget, or name the --pool-sizes"})
+	}
 	if p.FirstRoundDiffers {
 		out = append(out, advisor.Finding{Code: "first-round", Text: "the first round differs from the others by more than 5 %, and there was no time to make it again: the comparison of pool sizes is free of it, the absolute figures are not",
 			Lift: "a longer --budget"})

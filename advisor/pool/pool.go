@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"pgfit/advisor"
 	"pgfit/advisor/capacity"
@@ -90,13 +91,19 @@ func Rate(d rundoc.Demand) float64 {
 func ceiling(curves []capacity.Capacity) int {
 	worst := map[int]float64{}
 	var sizes []int
-	for _, l := range curves[0].Levels {
-		low := 1.0
-		for _, c := range curves {
-			low = math.Min(low, c.At(l.Pool).Ratio)
+	for _, c := range curves {
+		for _, l := range c.Levels {
+			if _, seen := worst[l.Pool]; !seen {
+				sizes = append(sizes, l.Pool)
+			}
+			worst[l.Pool] = 1
 		}
-		worst[l.Pool] = low
-		sizes = append(sizes, l.Pool)
+	}
+	slices.Sort(sizes)
+	for _, n := range sizes {
+		for _, c := range curves { // a scenario that was not measured at n gets its ratio there from its neighbours
+			worst[n] = math.Min(worst[n], c.Throughput(float64(n))/c.At(c.Best).TPS)
+		}
 	}
 	top := 0.0
 	for _, low := range worst {

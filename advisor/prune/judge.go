@@ -17,6 +17,7 @@ type Result struct {
 	Against   string                `json:"against,omitempty"` // names of what the patch was compared with, "" for the present settings
 	Rivals    []Rivalry             `json:"rivals,omitempty"`
 	PoolSize  int                   `json:"pool_size"`
+	Narrowed  []rundoc.Scope        `json:"narrowed,omitempty"` // scenarios measured with fewer connections, in longer visits
 	Noise     []Noise               `json:"noise"`
 	Patch     []Gain                `json:"patch"`             // all of it against the present settings
 	Pruned    []Gain                `json:"pruned,omitempty"`  // what is left of it against the present settings
@@ -89,7 +90,7 @@ type ItemEffect struct {
 // Judge reads a verification.
 func Judge(v *rundoc.Verification) *Result {
 	s := follow(v)
-	r := &Result{Mode: v.Mode, PoolSize: v.PoolSize, Noise: Noises(v), Items: []Item{}, Kept: []string{}, Dropped: []string{}, Recovery: v.Recovery,
+	r := &Result{Mode: v.Mode, PoolSize: v.PoolSize, Narrowed: v.Narrowed, Noise: Noises(v), Items: []Item{}, Kept: []string{}, Dropped: []string{}, Recovery: v.Recovery,
 		Partial: v.Partial, Notes: v.Notes}
 	if len(s.rivals) > 0 { // nothing is taken back
 		r.Rivals, r.Kept = s.against(), s.left

@@ -82,8 +82,26 @@ type Plan struct {
 	CheckSeconds   float64  `json:"check_seconds,omitempty"`               // of each of its visits
 	PromisePercent float64  `json:"promised_half_width_percent,omitempty"` // of a pool size's mean throughput, assuming 5 % noise between visits
 	FirstWarmups   []Warmup `json:"first_warmups,omitempty"`               // what became of FirstWarmup, by scenario; nil in older documents
+	Scopes         []Scope  `json:"scopes,omitempty"`                      // of scenarios whose statements take too long for the plan
 	// FirstRoundDiffers: the first round differed from the others, and there was no time to make it again.
 	FirstRoundDiffers bool `json:"first_round_differs,omitempty"`
+}
+
+// Scope is what a scenario with long statements is measured at instead of all pool sizes.
+type Scope struct {
+	Scenario       string  `json:"scenario"`
+	MostPool       int     `json:"largest_pool_size"`
+	MeasureSeconds float64 `json:"measure_seconds"` // of each of its visits
+}
+
+// Scope is that of a scenario; false when it is measured as planned.
+func (p Plan) Scope(scenario string) (Scope, bool) {
+	for _, s := range p.Scopes {
+		if s.Scenario == scenario {
+			return s, true
+		}
+	}
+	return Scope{}, false
 }
 
 // Warmup is the load on one scenario before its first visit, until successive means of the throughput agreed.

@@ -14,7 +14,8 @@ type Verification struct {
 	AgainstName    string            `json:"against_name,omitempty"`
 	Scenarios      []string          `json:"scenarios"`
 	PoolSize       int               `json:"pool_size"`
-	Pairs          int               `json:"pairs"` // planned, of each comparison and scenario
+	Narrowed       []Scope           `json:"narrowed,omitempty"` // scenarios whose statements take too long for that pool and the planned visits
+	Pairs          int               `json:"pairs"`              // planned, of each comparison and scenario
 	WarmupSeconds  float64           `json:"warmup_seconds"`
 	MeasureSeconds float64           `json:"measure_seconds"`
 	Seed           uint64            `json:"seed"`

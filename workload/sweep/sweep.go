@@ -78,14 +78,15 @@ type run struct {
 // round visits every pool size with every scenario once.
 func (r *run) round(ctx context.Context, round int) error {
 	begun := time.Now()
-	for _, ref := range roundOrder(*r.plan, r.levels, round) {
+	order := r.order(round)
+	for i, ref := range order {
 		v, err := r.visit(ctx, *r.plan, ref, round, len(r.visits), r.start)
 		if err != nil {
 			return err
 		}
 		r.visits = append(r.visits, v)
 		if r.Visited != nil {
-			r.Visited(v, len(r.visits), max(0, r.plan.Rounds-round)*len(r.levels)*len(r.plan.Scenarios)+roundsDone(r.visits, round, r.levels, r.plan))
+			r.Visited(v, len(r.visits), len(r.visits)+len(order)-i-1+max(0, r.plan.Rounds-round)*len(order))
 		}
 	}
 	r.last = time.Since(begun)
@@ -131,22 +132,14 @@ func (r *run) again(ctx context.Context) error {
 	return nil
 }
 
-// roundsDone is the number of visits up to the end of the present round, for the progress line.
-func roundsDone(visits []rundoc.Visit, round int, levels []int, p *rundoc.Plan) int {
-	before := 0
-	for _, v := range visits {
-		if v.Round < round {
-			before++
-		}
-	}
-	return before + len(levels)*len(p.Scenarios)
-}
-
 func (s *Sweep) visit(ctx context.Context, p rundoc.Plan, ref visitRef, round, order int, start time.Time) (rundoc.Visit, error) {
 	name := p.Scenarios[ref.scenario]
 	load := s.Shape
 	load.Weights, load.Pool, load.Progress = s.Weights[name], ref.level, s.Live
 	load.Warmup, load.Duration = seconds(p.WarmupSeconds), seconds(p.MeasureSeconds)
+	if scope, ok := p.Scope(name); ok {
+		load.Duration = seconds(scope.MeasureSeconds)
+	}
 	v, err := s.One(ctx, load, start)
 	if err == nil && !settle(&v) {
 		// Once more, half as long again: what has not settled by then keeps its mark.

@@ -56,7 +56,7 @@ func spread(bins []uint32, step time.Duration) (share float64, steady bool) {
 func (r *run) firstWarmup(ctx context.Context) error {
 	p := r.plan
 	planned := seconds(p.FirstWarmup / float64(len(p.Scenarios)))
-	p.FirstWarmups = nil
+	p.FirstWarmups, p.Scopes = nil, nil
 	for i, name := range p.Scenarios {
 		w, err := r.warmScenario(ctx, name, planned, time.Duration(len(p.Scenarios)-i-1)*planned)
 		if err != nil {
@@ -75,7 +75,9 @@ func (r *run) warmScenario(ctx context.Context, name string, planned, later time
 	begun, step := time.Now(), stepFor(planned)
 	w := rundoc.Warmup{Scenario: name, PoolSize: r.levels[len(r.levels)/2], StepSeconds: step.Seconds()}
 	var bins []uint32
-	var made time.Duration
+	var made, elapsed time.Duration
+	var done int64
+	defer func() { r.narrow(name, done, elapsed) }()
 	for d := planned; ; d = step {
 		res, err := r.Engine.Run(ctx, engine.Load{Weights: r.Weights[name], Pool: w.PoolSize, Duration: d, Progress: r.Live})
 		switch {
@@ -87,6 +89,7 @@ func (r *run) warmScenario(ctx context.Context, name string, planned, later time
 			return w, ctx.Err()
 		}
 		bins = append(bins, res.Bins...)
+		done, elapsed = done+res.Transactions, elapsed+res.Elapsed
 		made += d
 		w.Seconds = time.Since(begun).Seconds()
 		w.Spread, w.Settled = spread(bins, step)

@@ -49,7 +49,11 @@ type Runner struct {
 	Visited     func(v rundoc.TrialVisit, done, total int) // may be nil
 	Live        func(p engine.Progress)                    // may be nil
 
-	mean map[string]time.Duration // of a transaction, by scenario, as the warm-up showed it
+	// Narrowed are the scenarios whose transactions take too long for Pool and Measure, as the first warm-up shows; filled here.
+	Narrowed map[string]Narrowed
+
+	decided map[string]bool          // by scenario: whether it is to be narrowed
+	mean    map[string]time.Duration // of a transaction, by scenario, as the warm-up showed it
 }
 
 // overhead of a visit beside warm-up and window: counters, thawing, the checkpoint that follows (measured: 60 to 400 ms on

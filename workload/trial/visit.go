@@ -41,7 +41,8 @@ func (r *Runner) pair(ctx context.Context, seats []*seat, sides [2]int, sc scena
 		}
 	}
 	weights := r.weights(sc.Name)
-	cut := cutOf(r.Measure, r.Warmup, r.mean[sc.Name])
+	_, measure := r.scope(sc.Name)
+	cut := cutOf(measure, r.Warmup, r.mean[sc.Name])
 	for k := range cut.slices {
 		for i := range sides {
 			i ^= k & 1 // A B, B A, A B: neither side is always the later one
@@ -75,7 +76,8 @@ func (r *Runner) slice(ctx context.Context, t *turn, name string, weights []int,
 	if k == 0 {
 		warm = c.first
 	}
-	res, err := t.seat.eng.Run(ctx, engine.Load{Weights: weights, Pool: r.Pool, Warmup: warm, Duration: c.length, Progress: r.Live})
+	pool, _ := r.scope(name)
+	res, err := t.seat.eng.Run(ctx, engine.Load{Weights: weights, Pool: pool, Warmup: warm, Duration: c.length, Progress: r.Live})
 	switch {
 	case err != nil:
 		return err

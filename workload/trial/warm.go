@@ -84,9 +84,10 @@ const (
 )
 
 func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, stretch time.Duration) error {
-	before := 0.0
+	before, done, elapsed := 0.0, int64(0), time.Duration(0)
+	pool, _ := r.scope(sc.Name)
 	for range mostWarming {
-		res, err := s.eng.Run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: stretch, Progress: r.Live})
+		res, err := s.eng.Run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: pool, Duration: stretch, Progress: r.Live})
 		switch {
 		case err != nil:
 			return err
@@ -95,18 +96,13 @@ func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, str
 		case res.Storm != "":
 			return fmt.Errorf("%w: %s", ErrStorm, res.Storm)
 		}
+		done, elapsed = done+res.Transactions, elapsed+res.Elapsed
 		tps := float64(res.Transactions) / res.Elapsed.Seconds()
 		if before > 0 && tps < stillWarming*before {
-			r.took(sc.Name, res)
-			return nil
+			break
 		}
 		before = tps
 	}
+	r.took(sc.Name, done, elapsed)
 	return nil
-}
-
-// took notes how long a transaction of a scenario takes on the slower side; where none was finished, longer than was waited.
-func (r *Runner) took(name string, res *engine.Result) {
-	mean := time.Duration(r.Pool) * res.Elapsed / time.Duration(max(1, res.Transactions))
-	r.mean[name] = max(r.mean[name], mean)
 }
