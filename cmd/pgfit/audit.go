@@ -269,7 +269,7 @@ func (o *auditOptions) live(ctx context.Context, a *app, url string, in *audit.I
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	if o.files.HBA == "" {
-		in.HBA = liveHBA(ctx, conn, in.Major)
+		in.HBA, _ = pghba.Live(ctx, conn, in.Major) // a role that may not read it leaves it not looked at
 	}
 	if err := o.learnNames(in, t.Config.Database); err != nil {
 		return err
@@ -304,33 +304,6 @@ func (o *auditOptions) learnNames(in *audit.Input, database string) error {
 	}
 	fill(&n.Database, database)
 	return nil
-}
-
-// liveHBA reads the server's own file, which takes a superuser or pg_read_server_files; nil where it may not be read.
-func liveHBA(ctx context.Context, conn *pgx.Conn, major int) *pghba.Rules {
-	read := func(name string) (data []byte, err error) {
-		err = conn.QueryRow(ctx, "SELECT pg_read_binary_file($1, 0, size, true) FROM pg_stat_file($1, true)", name).Scan(&data)
-		if err == nil && data == nil {
-			err = fmt.Errorf("%s: %w", name, fs.ErrNotExist)
-		}
-		return data, err
-	}
-	list := func(dir string) ([]string, error) {
-		rows, err := conn.Query(ctx, "SELECT name FROM pg_ls_dir($1) name WHERE NOT (pg_stat_file($1 || '/' || name)).isdir", dir)
-		if err != nil {
-			return nil, err
-		}
-		return pgx.CollectRows(rows, pgx.RowTo[string])
-	}
-	var main string
-	if err := conn.QueryRow(ctx, "SHOW hba_file").Scan(&main); err != nil {
-		return nil
-	}
-	rules, err := pghba.Load(main, major, read, list)
-	if err != nil {
-		return nil
-	}
-	return rules
 }
 
 func (o *auditOptions) writeFixes(a *app, result audit.Result, s *stack.Stack, major int) error {

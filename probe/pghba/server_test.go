@@ -92,7 +92,13 @@ func agree(t *testing.T, s *pgtest.Server) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		compare(t, fmt.Sprintf("text %d\n%s", i, text), rules, serverRules(t, conn, s.Major))
+		want := serverRules(t, conn, s.Major)
+		compare(t, fmt.Sprintf("text %d\n%s", i, text), rules, want)
+		live, err := Live(context.Background(), conn, s.Major)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compare(t, fmt.Sprintf("text %d, through SQL\n%s", i, text), live, want)
 		if t.Failed() {
 			return
 		}
