@@ -34,6 +34,12 @@ func (p *page) against(r *prune.Result) {
 			p.item("left out of " + rival.Name + ": " + why)
 		}
 	}
+	for _, rival := range r.Rivals {
+		if names := rival.NotCompared; len(names) > 0 {
+			p.item("left out of the patch against "+rival.Name+": "+strings.Join(names, ", "), "it is there to be able to see, and what that costs is measured apart (pgfit verify without --against)")
+			break // it is the same against each, but for what a file of the user's sets itself
+		}
+	}
 	p.remarks(r)
 }
 

@@ -36,17 +36,6 @@ func observes(name string) bool {
 	return slices.ContainsFunc(observing, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// Observing are the settings of a patch that do something for every statement in order to see it.
-func Observing(patch []rundoc.PatchSetting) []string {
-	var names []string
-	for _, p := range patch {
-		if p.Group == logging && observes(p.Name) && p.Unverified == "" {
-			names = append(names, p.Name)
-		}
-	}
-	return names
-}
-
 // GroupByName is the group of a setting; "other" when nothing is known of it.
 func GroupByName(name string) string {
 	for _, g := range byName {

@@ -44,10 +44,11 @@ type Noise struct {
 
 // Rivalry is the patch against the answer of another tool: before is that tool's, after the patch's.
 type Rivalry struct {
-	Name    string   `json:"name"`
-	Gains   []Gain   `json:"gains,omitempty"`
-	LeftOut []string `json:"left_out,omitempty"` // of its settings, with the reason
-	Why     string   `json:"why,omitempty"`      // there are no gains
+	Name        string   `json:"name"`
+	Gains       []Gain   `json:"gains,omitempty"`
+	LeftOut     []string `json:"left_out,omitempty"`     // of its settings, with the reason
+	NotCompared []string `json:"not_compared,omitempty"` // of the patch: what is there to be able to see
+	Why         string   `json:"why,omitempty"`          // there are no gains
 }
 
 // Gain is one scenario before and after.
@@ -129,7 +130,7 @@ func Judge(v *rundoc.Verification) *Result {
 func (s *state) against() []Rivalry {
 	var out []Rivalry
 	for _, r := range s.rivals {
-		one := Rivalry{Name: r.Name, LeftOut: r.LeftOut}
+		one := Rivalry{Name: r.Name, LeftOut: r.LeftOut, NotCompared: s.notCompared(r)}
 		switch c := s.rival(r); {
 		case c == nil:
 			one.Why = s.ended()

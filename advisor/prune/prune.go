@@ -64,20 +64,25 @@ func Next(v *rundoc.Verification, last bool) (rundoc.Comparison, bool) {
 	return s.parts()
 }
 
-// nextRival compares the whole patch with each rival in turn, without what observes every statement where the rival does not:
-// seeing and not seeing are no answers to the same question.
+// nextRival compares the patch with each rival in turn. Seeing every statement and not seeing it are no answers to the same
+// question, so that what is there to see is left out.
 func (s *state) nextRival() (rundoc.Comparison, bool) {
 	for _, r := range s.rivals {
 		if s.rival(r) == nil {
-			c := s.compare(rundoc.StepPatch, r.Name, nil, slices.DeleteFunc(slices.Clone(s.left), func(n string) bool {
-				_, theirs := r.Values[n]
-				return !theirs && s.byName[n].Group == logging && observes(n)
-			}))
+			c := s.compare(rundoc.StepPatch, r.Name, nil, without(s.left, s.notCompared(r)))
 			c.A = r.Values
 			return c, true
 		}
 	}
 	return rundoc.Comparison{}, false
+}
+
+// notCompared are the settings that the patch goes without against a rival: what observes every statement and the rival lacks.
+func (s *state) notCompared(r rundoc.Rival) []string {
+	return slices.DeleteFunc(slices.Clone(s.left), func(n string) bool {
+		_, theirs := r.Values[n]
+		return theirs || s.byName[n].Group != logging || !observes(n)
+	})
 }
 
 // rival is the comparison with one rival; nil when it was not made. Documents with a single one did not name it.

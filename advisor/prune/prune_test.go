@@ -357,6 +357,9 @@ func TestAgainstSees(t *testing.T) {
 		if sees != tc.sees || !lock {
 			t.Errorf("against %v the patch is %v", tc.rival, c.B)
 		}
+		if got := Judge(v).Rivals[0].NotCompared; slices.Contains(got, "track_io_timing") == tc.sees {
+			t.Errorf("against %v not compared: %v", tc.rival, got)
+		}
 	}
 }
 

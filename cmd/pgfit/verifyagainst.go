@@ -47,10 +47,6 @@ func (o *verifyOptions) readAgainst(doc *rundoc.Document, v *rundoc.Verification
 		}
 		seen[r.Name] = true
 	}
-	if names := prune.Observing(v.Patch); len(names) > 0 {
-		v.Notes = append(v.Notes, "left out of the patch here, unless the other side has it too: "+strings.Join(names, ", ")+
-			"; it is there to be able to see, and what that costs is measured apart (pgfit verify without --against)")
-	}
 	return nil
 }
 
