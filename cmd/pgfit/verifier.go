@@ -128,11 +128,7 @@ func (x *verifier) note(why string) {
 func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.Side, stream uint64, begun time.Time) (err error) {
 	if c.Step == rundoc.StepNoise {
 		c.Visits, err = x.runner.Alone(ctx, a, trial.NoisePairs)
-		for _, sc := range x.v.Scenarios {
-			if n, ok := x.runner.Narrowed[sc]; ok {
-				x.v.Narrowed = append(x.v.Narrowed, rundoc.Scope{Scenario: sc, MostPool: n.Pool, MeasureSeconds: n.Measure.Seconds()})
-			}
-		}
+		x.v.Narrowed = x.runner.Narrowed
 		return err
 	}
 	deadline := x.deadline

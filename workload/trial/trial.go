@@ -50,7 +50,7 @@ type Runner struct {
 	Live        func(p engine.Progress)                    // may be nil
 
 	// Narrowed are the scenarios whose transactions take too long for Pool and Measure, as the first warm-up shows; filled here.
-	Narrowed map[string]Narrowed
+	Narrowed []rundoc.Scope
 
 	decided map[string]bool          // by scenario: whether it is to be narrowed
 	mean    map[string]time.Duration // of a transaction, by scenario, as the warm-up showed it

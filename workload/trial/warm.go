@@ -16,6 +16,9 @@ import (
 // then a checkpoint.
 func (r *Runner) warm(ctx context.Context, seats []*seat, scenarios []scenario.Scenario) error {
 	r.mean = map[string]time.Duration{}
+	if r.decided == nil {
+		r.decided = map[string]bool{}
+	}
 	for i, s := range seats {
 		focus(seats, i)
 		if err := s.fill(ctx); err != nil {
