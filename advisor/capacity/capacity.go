@@ -59,7 +59,7 @@ type Capacity struct {
 	traces [][]float64 // throughput in stretches of TraceStep over the mean of its pool size, by visit, around the chosen one
 }
 
-// TraceStep is the length in seconds of the stretches of Unsteady's traces.
+// TraceStep is the length in seconds of the stretches of Unsteady's traces: that of rundoc.Visit.Bins.
 const TraceStep = 0.1
 
 // Unsteady is what callers who come at a rate, in 1/s, wait for n connections because the server is not steady: as the visits

@@ -112,8 +112,8 @@ func checkpointTimeout(s *situation) verdict {
 // maxWALSize: as much as the measured WAL rate at the recommended pool size fills between two timed checkpoints and in
 // the part of the next one that still needs the old WAL, with a fifth on top, so that the clock and not the volume
 // starts checkpoints (manual, WAL Configuration). Bounded by a quarter of the free WAL disk and by the recovery
-// time. Lowered only where the present settings break the recovery time. Without a run, and still at initdb's value: what is usual for the kind of work, as far
-// as the same bounds allow and the free disk is known.
+// time. Lowered only where the present settings break the recovery time. Without a run, and still at initdb's value: what
+// is usual for the kind of work, as far as the same bounds allow and the free disk is known.
 func maxWALSize(s *situation) verdict {
 	present := size(s.next, "max_wal_size")
 	limit, why := s.walCap()

@@ -10,6 +10,9 @@ import (
 // and the last of them keep the next visit waiting.
 const generations = 5
 
+// slowest stands for the rate of a scenario that finished next to nothing in its warm-up: one transaction in ten seconds.
+const slowest = 0.1
+
 // scopeOf says which of the pool sizes a scenario is measured at, and in visits of which length, when it makes x transactions
 // a second: all, as planned, unless its statements take too long for that. Then it keeps its part of a round and spends that
 // on its smaller pool sizes, two at least, in longer visits. most is the largest pool size, 0 for all.
@@ -17,7 +20,7 @@ func scopeOf(levels []int, measure, warmup time.Duration, x float64) (most int, 
 	round := time.Duration(len(levels)) * (measure + warmup + overhead)
 	for k := len(levels); k > 0; k-- {
 		top := levels[k-1]
-		last := time.Duration(float64(top) / max(x, 0.1) * float64(time.Second)) // one transaction of each connection, and what is under way at the end
+		last := seconds(float64(top) / max(x, slowest)) // one transaction of each connection, and what is under way at the end
 		length = round/time.Duration(k) - warmup - overhead - last
 		if k == len(levels) {
 			most, length = 0, measure
