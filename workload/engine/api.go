@@ -62,6 +62,8 @@ type Load struct {
 	Warmup   time.Duration // dropped, by the clock
 	Duration time.Duration // measured after it
 	Txns     int64         // stop after so many transactions per caller (pgbench -t); 0 is by time
+	Lists    [][]int       // closed loop: what each caller runs, in order, as indexes of Config.Scripts, instead of drawing until the time is over
+	Seed     uint64        // of every draw, so that another visit with it draws the same; 0 draws others in each visit
 	Progress func(Progress)
 	Every    time.Duration // how often Progress is called; 0 is 1 s
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"strconv"
@@ -130,6 +129,16 @@ func attempt(s *cluster.Server, sql string) {
 
 func count(t *testing.T, cfg *pgconn.Config, sql string) int64 {
 	t.Helper()
+	n, err := strconv.ParseInt(text(t, cfg, sql), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// text is the one value that SQL gives.
+func text(t *testing.T, cfg *pgconn.Config, sql string) string {
+	t.Helper()
 	pg, err := pgconn.ConnectConfig(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -139,9 +148,5 @@ func count(t *testing.T, cfg *pgconn.Config, sql string) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var n int64
-	if _, err := fmt.Sscan(string(res[0].Rows[0][0]), &n); err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return string(res[0].Rows[0][0])
 }

@@ -101,7 +101,7 @@ func (v *portableVisit) closedLoop(ctx context.Context) error {
 			return err
 		}
 		wg.Go(func() {
-			for ; !v.over(v.since()) && (v.load.Txns == 0 || c.done < v.load.Txns); c.done++ {
+			for ; !v.over(v.since()) && !c.enough(); c.done++ {
 				if v.load.Think > 0 {
 					v.sleep(ctx, c.think())
 				}

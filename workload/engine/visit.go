@@ -94,11 +94,14 @@ func (b *base) newVisit(load Load, open, recorders int) (*visit, error) {
 	switch {
 	case load.Pool < 1 || load.Pool > open:
 		return nil, fmt.Errorf("a pool of %d from %d open connections", load.Pool, open)
-	case load.Duration <= 0 && load.Txns <= 0:
-		return nil, errors.New("a visit needs a duration or a number of transactions")
+	case load.Duration <= 0 && load.Txns <= 0 && load.Lists == nil:
+		return nil, errors.New("a visit needs a duration, a number of transactions or lists of them")
 	}
 	if load.Callers == 0 {
 		load.Callers = load.Pool
+	}
+	if load.Lists != nil && (load.Rate > 0 || load.Callers != len(load.Lists) || load.Callers > load.Pool) {
+		return nil, fmt.Errorf("%d lists of transactions for %d callers of %d connections", len(load.Lists), load.Callers, load.Pool)
 	}
 	if load.Duration <= 0 {
 		load.Duration = 24 * time.Hour
@@ -163,22 +166,37 @@ type caller struct {
 	client  *script.Client
 	rng     *rand.Rand
 	rec     *recorder
-	done    int64 // transactions
-	retired bool  // has made all that it was to make
+	list    []int // what it runs, nil to draw
+	most    int64 // transactions; 0 is by time
+	done    int64
+	retired bool // has made all that it was to make
 }
 
 func (v *visit) newCaller(i int) (*caller, error) {
-	v.b.drawn++
-	seed := v.b.cfg.Seed + v.b.drawn<<20
+	seed := v.load.Seed
+	if seed == 0 {
+		v.b.drawn++
+		seed = v.b.cfg.Seed + v.b.drawn<<20
+	}
 	client, err := script.NewClient(v.b.scripts, seed, i, v.b.cfg.Vars)
 	if err != nil {
 		return nil, err
 	}
-	return &caller{v: v, client: client, rng: rand.New(rand.NewPCG(seed, uint64(i))), rec: v.recs[i%len(v.recs)]}, nil
+	c := &caller{v: v, client: client, rng: rand.New(rand.NewPCG(seed, uint64(i))), rec: v.recs[i%len(v.recs)], most: v.load.Txns}
+	if v.load.Lists != nil {
+		c.list, c.most = v.load.Lists[i], int64(len(v.load.Lists[i]))
+	}
+	return c, nil
 }
 
-// pick draws the next script by its weight.
+// enough tells whether the caller has made all its transactions.
+func (c *caller) enough() bool { return (c.most > 0 || c.list != nil) && c.done >= c.most }
+
+// pick is the next script of the list, or draws one by its weight.
 func (c *caller) pick() int {
+	if c.list != nil {
+		return c.list[c.done]
+	}
 	k := c.rng.IntN(c.v.total)
 	for i, w := range c.v.weights {
 		if k < w {

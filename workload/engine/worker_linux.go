@@ -302,7 +302,7 @@ func (w *worker) goOn(l *link, c *caller, now time.Duration) {
 	if l.c != nil {
 		c.done++
 	}
-	if n := w.v.load.Txns; n > 0 && c.done >= n {
+	if c.enough() {
 		l.c = nil
 		w.v.retire(c)
 		return
@@ -319,7 +319,7 @@ func (w *worker) goOn(l *link, c *caller, now time.Duration) {
 
 // want is the next transaction of a caller that shares the pool.
 func (w *worker) want(c *caller, now time.Duration) {
-	if n := w.v.load.Txns; n > 0 && c.done >= n {
+	if c.enough() {
 		w.v.retire(c)
 		return
 	}

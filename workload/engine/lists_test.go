@@ -1,0 +1,44 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestLists: each caller runs its list and nothing else, and two visits with one seed send the same.
+func TestLists(t *testing.T) {
+	cfg := server(t, nil)
+	statement(t, cfg, "CREATE TABLE sent (client int, kind text, key int, place serial)")
+	script := func(kind string) string {
+		return "\\set key random(1, 1000000)\nINSERT INTO sent VALUES (:client_id, '" + kind + "', :key);\n"
+	}
+	scripts := []Weighted{{parse(t, "a", script("a")), 5}, {parse(t, "b", script("b")), 1}}
+	drivers(t, func(t *testing.T, driver string) {
+		e := open(t, Config{Connect: cfg, Driver: driver, Seed: 1, Scripts: scripts}, 2)
+		run := func(seed uint64) string {
+			statement(t, cfg, "TRUNCATE sent")
+			r, err := e.Run(context.Background(), Load{Pool: 2, Lists: [][]int{{1, 0, 1}, {0, 1, 1, 1}}, Seed: seed, Duration: time.Minute})
+			if err != nil || r.Ops[0].Count != 2 || r.Ops[1].Count != 5 || r.Failed > 0 || r.Elapsed >= time.Minute {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			return text(t, cfg, "SELECT string_agg(concat_ws(' ', client, kind, key), ', ' ORDER BY client, place) FROM sent")
+		}
+		first, again, other := run(7), run(7), run(8)
+		var order string
+		for _, c := range []string{"0 b", "0 a", "0 b", "1 a", "1 b", "1 b", "1 b"} {
+			order += c + " %d, "
+		}
+		var keys [7]int
+		if n, err := fmt.Sscanf(first+", ", order, &keys[0], &keys[1], &keys[2], &keys[3], &keys[4], &keys[5], &keys[6]); n != 7 {
+			t.Errorf("sent %q: %v", first, err)
+		}
+		if again != first || other == first {
+			t.Errorf("seed 7 sent\n%s\nthen\n%s\nand seed 8\n%s", first, again, other)
+		}
+		if _, err := e.Run(context.Background(), Load{Pool: 2, Lists: [][]int{{0}}}); err == nil {
+			t.Error("one list for two callers is taken")
+		}
+	})
+}
