@@ -306,6 +306,14 @@ func intact(c *rundoc.RecoveryCheck) string {
 	return "Rows of " + c.Different + " differ after the recovery: something is wrong with this server or its disk."
 }
 
+// visitText is how long a visit to a scenario with long statements is.
+func visitText(s rundoc.Scope) string {
+	if s.Transactions == 0 { // documents of before there were lists
+		return Seconds(s.MeasureSeconds)
+	}
+	return fmt.Sprintf("%d transactions that were the same on both sides (about %s)", s.Transactions, Seconds(s.MeasureSeconds))
+}
+
 func (p *page) noise(r *prune.Result) {
 	for _, n := range r.Noise {
 		p.item(fmt.Sprintf("noise under %s: visits to one and the same server differed by %s, so that the plan was to see a change of %s or more", n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1), verdict.Percent(n.Detectable)))
@@ -314,7 +322,7 @@ func (p *page) noise(r *prune.Result) {
 		p.para("\nThe checkpoint after each visit is counted into its time. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
 			"such as most of autovacuum's, do not show in visits of seconds.", r.PoolSize)
 		for _, n := range r.Narrowed {
-			p.para("Statements of %s take long: it was measured with %d connections, in visits of %s.", n.Scenario, n.MostPool, Seconds(n.MeasureSeconds))
+			p.para("Statements of %s take long: it was measured with %d connections, in visits of %s.", n.Scenario, n.MostPool, visitText(n))
 		}
 	}
 }

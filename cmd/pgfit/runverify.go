@@ -114,13 +114,12 @@ func (c *closing) run(ctx context.Context, a *app, start time.Time) (err error) 
 	prune.MarkNeeded(v.Patch, doc.Facts, budget.Load{Active: advice.Pool.Total, RecoveryLimit: time.Duration(c.o.advice.recovery).Seconds()})
 	left := c.o.load.budget - time.Since(start)
 	v.BudgetSeconds = left.Seconds()
-	x := &verifier{app: a, doc: doc, recovery: time.Duration(c.o.advice.recovery), deadline: start.Add(c.o.load.budget), shape: c.srv.shape, snap: c.snap}
-	x.plan, err = trial.MakePlan(trial.Request{Budget: left, Data: c.snap.Bytes, Scenarios: len(c.job.Scenarios), Comparisons: prune.Steps(v), Copies: true})
-	if err != nil {
+	x := &verifier{app: a, doc: doc, v: v, recovery: time.Duration(c.o.advice.recovery), deadline: start.Add(c.o.load.budget), shape: c.srv.shape, snap: c.snap}
+	if err := x.makePlan(trial.Request{Budget: left, Data: c.snap.Bytes, Scenarios: len(c.job.Scenarios), Copies: true}); err != nil {
 		a.say("no time is left to verify: pgfit verify %s does it", c.o.out)
 		return nil
 	}
-	x.install(v, c.job.Scenarios)
+	x.install(c.job.Scenarios)
 	x.note(prune.Crowded(v, doc.Facts, c.snap.Bytes, x.shape.Memory))
 	x.runner.Vars, x.runner.Protocol, x.runner.Driver, x.runner.MaxTries = c.snap.Vars, c.job.Protocol, c.job.Driver, c.job.MaxTries
 	a.say("verifying the advice\n%s", report.VerifyPlan(v, c.snap.Bytes, time.Now()))

@@ -23,6 +23,7 @@ type verifier struct {
 	doc      *rundoc.Document
 	v        *rundoc.Verification // of doc; what is measured goes in here
 	runner   *trial.Runner
+	request  trial.Request
 	plan     trial.Plan
 	deadline time.Time
 	recovery time.Duration // limit
@@ -34,6 +35,14 @@ type verifier struct {
 	datasets map[string]scenario.Dataset // the same
 	bar      *trialBar
 	took     time.Duration // of the last whole comparison
+}
+
+// makePlan fits the comparisons into the time.
+func (x *verifier) makePlan(r trial.Request) (err error) {
+	r.Comparisons, r.Asked = prune.Steps(x.v), len(x.v.Rivals)
+	x.request = r
+	x.plan, err = trial.MakePlan(r)
+	return err
 }
 
 // run measures until nothing is left to ask, the time is up, or ctx ends. What was measured stays in the document.
@@ -129,6 +138,8 @@ func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.
 	if c.Step == rundoc.StepNoise {
 		c.Visits, err = x.runner.Alone(ctx, a, trial.NoisePairs)
 		x.v.Narrowed = x.runner.Narrowed
+		x.plan = x.plan.Refit(x.request, x.v.Narrowed, time.Until(x.deadline))
+		x.v.Pairs, x.runner.Pairs = x.plan.Pairs, x.plan.Pairs
 		return err
 	}
 	deadline := x.deadline

@@ -231,7 +231,7 @@ func (o *verifyOptions) plan(a *app, doc *rundoc.Document, bin cluster.Binaries,
 	if err != nil {
 		return nil, trial.Recipe{}, err
 	}
-	x := &verifier{app: a, doc: doc, recovery: time.Duration(o.advice.recovery), deadline: start.Add(o.budget), shape: o.target.shape(), base: presentSettings(doc)}
+	x := &verifier{app: a, doc: doc, v: v, recovery: time.Duration(o.advice.recovery), deadline: start.Add(o.budget), shape: o.target.shape(), base: presentSettings(doc)}
 	recipe := trial.Recipe{Binaries: bin, Dir: o.target.scratchDir, Bytes: v.DataBytes, Seed: v.Seed, Log: a.logger()}
 	sets, scenarios, err := o.loadScenarios(v)
 	if err != nil {
@@ -246,12 +246,11 @@ func (o *verifyOptions) plan(a *app, doc *rundoc.Document, bin cluster.Binaries,
 			return nil, recipe, err
 		}
 	}
-	x.plan, err = trial.MakePlan(trial.Request{Budget: o.budget - time.Since(start), Bytes: recipe.Bytes, Scenarios: len(scenarios), Pairs: o.pairs, Measure: o.measure,
-		Comparisons: prune.Steps(v), Copies: true})
+	err = x.makePlan(trial.Request{Budget: o.budget - time.Since(start), Bytes: recipe.Bytes, Scenarios: len(scenarios), Pairs: o.pairs, Measure: o.measure, Copies: true})
 	if err != nil {
 		return nil, recipe, err
 	}
-	x.install(v, scenarios)
+	x.install(scenarios)
 	x.note(prune.Crowded(v, doc.Facts, recipe.Bytes, x.shape.Memory))
 	if err := trial.CheckRoom(recipe.Dir, recipe.Bytes, max(x.plan.Measure+x.plan.Warmup, x.plan.Recovery)); err != nil {
 		return nil, recipe, err
@@ -264,9 +263,10 @@ func (o *verifyOptions) plan(a *app, doc *rundoc.Document, bin cluster.Binaries,
 }
 
 // install gives the verifier its runner and puts what was planned into the verification.
-func (x *verifier) install(v *rundoc.Verification, scenarios []scenario.Scenario) {
+func (x *verifier) install(scenarios []scenario.Scenario) {
+	v := x.v
 	v.Pairs, v.WarmupSeconds, v.MeasureSeconds = x.plan.Pairs, x.plan.Warmup.Seconds(), x.plan.Measure.Seconds()
-	if x.v = v; len(v.Rivals) > 0 {
+	if len(v.Rivals) > 0 {
 		x.doc.Against = v
 	} else {
 		x.doc.Verification = v

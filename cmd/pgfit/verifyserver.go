@@ -47,8 +47,8 @@ func (o *verifyOptions) onServer(ctx context.Context, a *app, args []string, sta
 	if !prune.Measurable(v) {
 		return usagef("nothing of this patch can be SET by a session; verify it on scratch servers: leave the target out")
 	}
-	x := &verifier{app: a, doc: doc, server: srv, deadline: start.Add(o.budget)}
-	if err := o.planServer(x, v, srv, start); err != nil || o.dryRun {
+	x := &verifier{app: a, doc: doc, v: v, server: srv, deadline: start.Add(o.budget)}
+	if err := o.planServer(x, srv, start); err != nil || o.dryRun {
 		return err
 	}
 	if err := a.consent(srv, doc, o.yes); err != nil {
@@ -61,7 +61,8 @@ func (o *verifyOptions) onServer(ctx context.Context, a *app, args []string, sta
 }
 
 // planServer plans a comparison on one server. The two sides have connections of their own.
-func (o *verifyOptions) planServer(x *verifier, v *rundoc.Verification, srv *server, start time.Time) (err error) {
+func (o *verifyOptions) planServer(x *verifier, srv *server, start time.Time) (err error) {
+	v := x.v
 	room := free(x.doc.Facts)
 	if v.PoolSize = min(v.PoolSize, room/2); v.PoolSize < 1 || o.pool > v.PoolSize {
 		return usagef("--pool-size %d: two sides need twice as many connections, and the server has %d free", max(1, o.pool), room)
@@ -73,12 +74,11 @@ func (o *verifyOptions) planServer(x *verifier, v *rundoc.Verification, srv *ser
 	if v.DataBytes, err = load.ChooseSize(int64(o.dataSize), x.doc.Facts, o.budget); err != nil {
 		return err
 	}
-	x.plan, err = trial.MakePlan(trial.Request{Budget: o.budget - time.Since(start), Bytes: v.DataBytes, Scenarios: len(scenarios), Pairs: o.pairs,
-		Measure: o.measure, Comparisons: prune.Steps(v)})
+	err = x.makePlan(trial.Request{Budget: o.budget - time.Since(start), Bytes: v.DataBytes, Scenarios: len(scenarios), Pairs: o.pairs, Measure: o.measure})
 	if err != nil {
 		return err
 	}
-	x.install(v, scenarios)
+	x.install(scenarios)
 	x.datasets = sets
 	x.doc.Plan = rundoc.Plan{Seed: v.Seed, Scenarios: v.Scenarios, Levels: []int{2 * v.PoolSize}, DataBytes: v.DataBytes, Schema: load.Schema, BudgetSeconds: v.BudgetSeconds}
 	x.app.say("%s", report.VerifyPlan(v, v.DataBytes, start))

@@ -91,7 +91,8 @@ type Plan struct {
 type Scope struct {
 	Scenario       string  `json:"scenario"`
 	MostPool       int     `json:"largest_pool_size"`
-	MeasureSeconds float64 `json:"measure_seconds"` // of each of its visits
+	MeasureSeconds float64 `json:"measure_seconds"`        // of each of its visits
+	Transactions   int     `json:"transactions,omitempty"` // of each visit of a verification, the same ones on both sides
 }
 
 // Scope is that of a scenario; false when it is measured as planned.

@@ -1,53 +1,102 @@
 package trial
 
 import (
+	"math/rand/v2"
 	"time"
 
+	"pgfit/workload/engine"
 	"pgfit/workload/rundoc"
 )
 
 // generations is how many transactions of each connection a visit has to hold, and leastDone how many in all: with fewer,
 // how many end within it is chance, and so is which of a scenario's kinds they are. With ten analytic transactions a visit,
-// pairs of visits to one server differed by 76 %.
+// pairs of visits to one server differed by 76 %, with 12 to 29 by 31 %.
 const (
 	generations = 5
 	leastDone   = 50
 )
 
-// narrow finds connections and length of the visits to a scenario that makes done transactions in a time with pool
-// connections. Where a visit holds too few of them it takes fewer connections, two at least, since in a closed loop they
-// only wait for each other, and lasts as long as it has to, up to ten times the planned time.
-func narrow(pool int, measure time.Duration, done int64, elapsed time.Duration) (fewer int, longer time.Duration, ok bool) {
+// narrow tells how many connections a scenario gets whose visits would hold too few of its transactions: two at least, since
+// in a closed loop more of them only wait for each other. It makes done transactions in a time with pool connections; ok is
+// false where visits hold enough.
+func narrow(pool int, measure time.Duration, done int64, elapsed time.Duration) (fewer int, ok bool) {
 	each := elapsed / time.Duration(max(1, done)) // between two ends
-	hold := time.Duration(pool) * each
-	if generations*hold <= measure && leastDone*each <= measure {
-		return pool, measure, false
+	if generations*time.Duration(pool)*each <= measure && leastDone*each <= measure {
+		return pool, false
 	}
-	n := min(pool, max(2, int(measure/(generations*max(each, 1)))))
-	return n, min(max(measure, generations*time.Duration(n)*each, leastDone*each), 10*measure), true
+	return min(pool, max(2, int(measure/(generations*max(each, 1))))), true
 }
 
-// scope is how a scenario is visited.
-func (r *Runner) scope(name string) (pool int, measure time.Duration) {
-	for _, s := range r.Narrowed {
+// narrowed is the scope of a scenario that is visited by lists of transactions; nil for the others.
+func (r *Runner) narrowed(name string) *rundoc.Scope {
+	for i, s := range r.Narrowed {
 		if s.Scenario == name {
-			return s.MostPool, time.Duration(s.MeasureSeconds * float64(time.Second))
+			return &r.Narrowed[i]
 		}
 	}
-	return r.Pool, r.Measure
+	return nil
 }
 
 // took notes how long a transaction of a scenario takes on the slower side; where none was finished, longer than was waited.
 // The first warm-up of all decides whether the scenario is narrowed, and every later visit keeps to that.
 func (r *Runner) took(name string, done int64, elapsed time.Duration) {
-	pool, measure := r.scope(name)
 	if !r.decided[name] {
 		r.decided[name] = true
-		if fewer, longer, ok := narrow(pool, measure, done, elapsed); ok {
-			r.Narrowed = append(r.Narrowed, rundoc.Scope{Scenario: name, MostPool: fewer, MeasureSeconds: longer.Seconds()})
-			pool = fewer
+		if fewer, ok := narrow(r.Pool, r.Measure, done, elapsed); ok {
+			r.Narrowed = append(r.Narrowed, rundoc.Scope{Scenario: name, MostPool: fewer})
+			return
 		}
 	}
-	mean := time.Duration(pool) * elapsed / time.Duration(max(1, done))
-	r.mean[name] = max(r.mean[name], mean)
+	r.mean[name] = max(r.mean[name], time.Duration(r.Pool)*elapsed/time.Duration(max(1, done)))
+}
+
+// longest ends a list that a server does not get through.
+const longest = 10 * time.Minute
+
+// round is a list of transactions for each connection: every kind of the scenario once, or so often that each connection has
+// two, in an order and with values that follow from the seed, the pair and the number of the round. Both sides of a pair get
+// the same, so that neither the mix nor what is under way at the ends of a window tells them apart.
+func (r *Runner) round(s *rundoc.Scope, pair, number int) engine.Load {
+	rng := rand.New(rand.NewPCG(r.Seed, uint64(pair)<<32|uint64(number)))
+	weights := r.weights(s.Scenario)
+	var all []int
+	for len(all) < 2*s.MostPool {
+		for script, w := range weights {
+			if w > 0 {
+				all = append(all, script)
+			}
+		}
+	}
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	lists := make([][]int, s.MostPool)
+	for i, script := range all {
+		lists[i%len(lists)] = append(lists[i%len(lists)], script)
+	}
+	return engine.Load{Weights: weights, Pool: s.MostPool, Lists: lists, Seed: rng.Uint64() | 1, Duration: longest, Progress: r.Live}
+}
+
+// visit is every round of a visit to a narrowed scenario.
+func (r *Runner) visit(s *rundoc.Scope, pair int) []engine.Load {
+	loads := []engine.Load{r.round(s, pair, 0)}
+	for n, each := 1, transactions(loads[0]); n*each < s.Transactions; n++ {
+		loads = append(loads, r.round(s, pair, n))
+	}
+	return loads
+}
+
+func transactions(load engine.Load) (n int) {
+	for _, list := range load.Lists {
+		n += len(list)
+	}
+	return n
+}
+
+// size gives the visits of a narrowed scenario so many rounds that they last as long as the others, one at least, going by
+// the first round that was made.
+func (r *Runner) size(s *rundoc.Scope, load engine.Load, elapsed time.Duration) {
+	if s.Transactions > 0 || elapsed <= 0 {
+		return
+	}
+	rounds := int((r.Measure + elapsed - 1) / elapsed)
+	s.Transactions, s.MeasureSeconds = rounds*transactions(load), (time.Duration(rounds) * elapsed).Seconds()
 }

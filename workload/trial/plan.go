@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pgfit/workload/load"
+	"pgfit/workload/rundoc"
 )
 
 // ErrPlan is wrapped by every refusal of MakePlan.
@@ -21,6 +22,7 @@ type Request struct {
 	Pairs       int           // the user's; 0 lets the budget decide
 	Measure     time.Duration // the user's length of a visit; 0 lets the budget decide
 	Comparisons int           // that would be made if there were time: the patch, its groups, what is left of it
+	Asked       int           // comparisons that the user named, all of which a short budget has to hold as well
 	Copies      bool
 }
 
@@ -62,7 +64,7 @@ func MakePlan(r Request) (Plan, error) {
 		next.setTimes(cmp.Or(r.Measure, step.measure), r.Scenarios)
 		comparisons := r.Comparisons
 		if step.measure == ladder[0].measure {
-			comparisons = min(comparisons, fewComparisons)
+			comparisons = r.few()
 		}
 		if i > 0 && next.Seconds(r, comparisons) > left {
 			break
@@ -74,6 +76,26 @@ func MakePlan(r Request) (Plan, error) {
 			(need + fixed + time.Second).Truncate(time.Second))
 	}
 	return p, nil
+}
+
+// few is how many comparisons a short budget has to hold.
+func (r Request) few() int { return min(r.Comparisons, max(fewComparisons, r.Asked)) }
+
+// Refit chooses the pairs anew for the time that is left after the noise, which has shown how long the visits to narrowed
+// scenarios are; those of the user stay.
+func (p Plan) Refit(r Request, narrowed []rundoc.Scope, left time.Duration) Plan {
+	if r.Pairs > 0 || len(narrowed) == 0 {
+		return p
+	}
+	for i, step := range ladder {
+		next := p
+		next.Pairs = step.pairs
+		if i > 0 && time.Duration(r.few())*next.comparison(r, narrowed)+p.afterwards(r) > left {
+			break
+		}
+		p = next
+	}
+	return p
 }
 
 // setTimes derives everything from the measured window of one visit. The first warm-up has two stretches of half a second at
@@ -92,8 +114,18 @@ func (p *Plan) setTimes(measure time.Duration, scenarios int) {
 func (p Plan) Seconds(r Request, comparisons int) time.Duration {
 	visit := cutOf(p.Measure, p.Warmup, 0).time() + overhead
 	noise := r.setup() + p.FirstWarmup + time.Duration(2*NoisePairs*r.Scenarios)*visit
-	one := 2*r.setup() + 2*p.FirstWarmup + time.Duration(2*p.Pairs*r.Scenarios)*visit
-	return noise + time.Duration(comparisons)*one + p.afterwards(r)
+	return noise + time.Duration(comparisons)*p.comparison(r, nil) + p.afterwards(r)
+}
+
+// comparison is how long one takes. A narrowed scenario warms up with a round, which is one visit at the most.
+func (p Plan) comparison(r Request, narrowed []rundoc.Scope) time.Duration {
+	pair := time.Duration(r.Scenarios-len(narrowed)) * (cutOf(p.Measure, p.Warmup, 0).time() + overhead)
+	warmup := p.FirstWarmup
+	for _, s := range narrowed {
+		length := time.Duration(s.MeasureSeconds * float64(time.Second))
+		pair, warmup = pair+length+overhead, warmup+length
+	}
+	return 2*r.setup() + 2*warmup + time.Duration(2*p.Pairs)*pair
 }
 
 // afterwards is the recovery check.

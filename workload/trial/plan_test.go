@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pgfit/workload/load"
+	"pgfit/workload/rundoc"
 )
 
 func TestMakePlan(t *testing.T) {
@@ -37,5 +38,33 @@ func TestMakePlan(t *testing.T) {
 	}
 	if _, err := MakePlan(Request{Budget: 20 * time.Second, Bytes: 100 << 20, Scenarios: 2, Comparisons: 3}); !errors.Is(err, ErrPlan) {
 		t.Errorf("MakePlan of 20 s = %v, want ErrPlan", err)
+	}
+}
+
+// TestRefit: once long visits are known there are fewer pairs, six at the least, and where there is time for more they are
+// more; the user's stay.
+func TestRefit(t *testing.T) {
+	r := Request{Budget: 10 * time.Minute, Data: 480 << 20, Scenarios: 3, Comparisons: 8, Copies: true}
+	p, err := MakePlan(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := []rundoc.Scope{{Scenario: "analytic", MostPool: 2, MeasureSeconds: 4}}
+	last := 0
+	for _, left := range []time.Duration{time.Minute, 8 * time.Minute, 10 * time.Minute, time.Hour} {
+		got := p.Refit(r, long, left)
+		if got.Pairs < last || got.Pairs < 6 || got.Pairs > 12 || got.Pairs > 6 && 4*got.comparison(r, long)+got.afterwards(r) > left {
+			t.Errorf("%d pairs in %s, after %d in less", got.Pairs, left, last)
+		}
+		last = got.Pairs
+	}
+	if least := p.Refit(r, long, time.Minute).Pairs; least != 6 || last != 12 {
+		t.Errorf("%d pairs where there is no time, %d where there is enough", least, last)
+	}
+	if r.Pairs = 9; p.Refit(r, long, time.Hour).Pairs != p.Pairs || p.Refit(r, nil, 0).Pairs != p.Pairs {
+		t.Error("pairs are changed that were asked for, or that no long visit disturbs")
+	}
+	if many := (Request{Comparisons: 8, Asked: 8}); many.few() != 8 {
+		t.Errorf("%d of 8 comparisons that the user named", many.few())
 	}
 }

@@ -50,6 +50,7 @@ type Runner struct {
 	Live        func(p engine.Progress)                    // may be nil
 
 	// Narrowed are the scenarios whose transactions take too long for Pool and Measure, as the first warm-up shows; filled here.
+	// Their visits are lists of transactions that are timed as a whole.
 	Narrowed []rundoc.Scope
 
 	decided map[string]bool          // by scenario: whether it is to be narrowed
@@ -79,7 +80,7 @@ func (r *Runner) Compare(ctx context.Context, a, b Side, names []string, stream 
 		begun := time.Now()
 		for _, s := range rng.Perm(len(scenarios)) {
 			first := rng.IntN(2)
-			two, err := r.pair(ctx, seats, [2]int{first, 1 - first}, scenarios[s])
+			two, err := r.pair(ctx, seats, [2]int{first, 1 - first}, scenarios[s], pair)
 			if err != nil {
 				return visits, err
 			}
@@ -105,7 +106,7 @@ func (r *Runner) Alone(ctx context.Context, a Side, n int) ([]rundoc.TrialVisit,
 	var visits []rundoc.TrialVisit
 	for i := range n {
 		for _, sc := range r.Scenarios {
-			two, err := r.pair(ctx, seats, [2]int{}, sc)
+			two, err := r.pair(ctx, seats, [2]int{}, sc, i+1)
 			if err != nil {
 				return visits, err
 			}

@@ -126,6 +126,7 @@ func TestTrials(t *testing.T) {
 	t.Run("session", func(t *testing.T) { session(t, runner(t, snap, "read-only"), good) })
 	t.Run("cancel", func(t *testing.T) { cancelled(t, runner(t, snap, "read-only"), good, bad) })
 	t.Run("deadline", func(t *testing.T) { deadline(t, runner(t, snap, "read-only"), good, bad) })
+	t.Run("long statements", func(t *testing.T) { longStatements(t, runner(t, snap, "analytic", "read-only"), good) })
 	t.Run("writes are charged", func(t *testing.T) { writesAreCharged(t, runner(t, snap, "write-heavy"), good) })
 }
 
@@ -182,6 +183,24 @@ func harmAndItsReverse(t *testing.T, r *Runner, good, bad Side) {
 			if v.Order != i || v.P99 <= 0 || v.CPUSeconds < 0 || v.Seconds < .05 {
 				t.Errorf("visit %d: %+v", i, v)
 			}
+		}
+	}
+}
+
+// longStatements: a scenario of which a visit would hold a few transactions makes the same ones in each, every kind equally
+// often, and leaves the others as they are.
+func longStatements(t *testing.T, r *Runner, side Side) {
+	r.Pool = 4
+	visits, err := r.Alone(context.Background(), side, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Narrowed) != 1 || r.Narrowed[0].Scenario != "analytic" || r.Narrowed[0].MostPool != 2 || r.Narrowed[0].Transactions%6 != 0 || r.Narrowed[0].MeasureSeconds <= 0 {
+		t.Fatalf("narrowed: %+v", r.Narrowed)
+	}
+	for _, v := range visits {
+		if same := v.Transactions == int64(r.Narrowed[0].Transactions); same != (v.Scenario == "analytic") || v.TPS <= 0 {
+			t.Errorf("%+v; %d transactions were to be made", v, r.Narrowed[0].Transactions)
 		}
 	}
 }

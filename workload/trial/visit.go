@@ -24,15 +24,16 @@ type turn struct {
 	message string            // of the first failure
 	ops     []engine.OpResult // counts and sums over the slices
 	times   *hdrhistogram.Histogram
+	load    engine.Load // the last one
 }
 
-// pair makes one visit to each of two sides, the first of them first, in slices that take turns: while one side has load
+// pair makes the nth visit to each of two sides, the first of them first, in slices that take turns: while one side has load
 // the other is frozen. A visit begins from a checkpoint and ends with one, whose time counts into it: TPS is transactions
 // over window plus checkpoint. So what a server writes during the window slows the window, and what it leaves for later is
 // charged to it at once, whichever side puts off more. The checkpoint also writes what the warm-up made dirty; the window
 // takes its part by time. Full-page writes are at their highest just after a checkpoint, so a visit much shorter than the
 // time between two checkpoints hides part of what rarer ones save.
-func (r *Runner) pair(ctx context.Context, seats []*seat, sides [2]int, sc scenario.Scenario) (visits [2]rundoc.TrialVisit, err error) {
+func (r *Runner) pair(ctx context.Context, seats []*seat, sides [2]int, sc scenario.Scenario, nth int) (visits [2]rundoc.TrialVisit, err error) {
 	var turns [2]*turn
 	for i, side := range sides {
 		focus(seats, side)
@@ -40,21 +41,20 @@ func (r *Runner) pair(ctx context.Context, seats []*seat, sides [2]int, sc scena
 			return visits, err
 		}
 	}
-	weights := r.weights(sc.Name)
-	_, measure := r.scope(sc.Name)
-	cut := cutOf(measure, r.Warmup, r.mean[sc.Name])
-	for k := range cut.slices {
+	for k, load := range r.loads(sc.Name, nth) {
 		for i := range sides {
 			i ^= k & 1 // A B, B A, A B: neither side is always the later one
 			focus(seats, sides[i])
-			if err := r.slice(ctx, turns[i], sc.Name, weights, cut, k); err != nil {
-				return visits, err
+			res, err := turns[i].seat.run(ctx, load)
+			if err != nil {
+				return visits, fmt.Errorf("%s: %w", sc.Name, err)
 			}
+			turns[i].add(res, load)
 		}
 	}
 	for i, side := range sides {
 		focus(seats, side)
-		if visits[i], err = turns[i].end(ctx, weights); err != nil {
+		if visits[i], err = turns[i].end(ctx); err != nil {
 			return visits, fmt.Errorf("%s: %w", sc.Name, err)
 		}
 		visits[i].Scenario, visits[i].Side = sc.Name, string("AB"[side])
@@ -70,28 +70,23 @@ func begin(ctx context.Context, s *seat) (*turn, error) {
 	return &turn{seat: s, before: before, cpu: cpu, times: hdrhistogram.New(engine.HistMin, engine.HistMax, engine.HistDigits)}, nil
 }
 
-// slice puts load on a side once and adds up what it did.
-func (r *Runner) slice(ctx context.Context, t *turn, name string, weights []int, c cut, k int) error {
-	warm := c.between
-	if k == 0 {
-		warm = c.first
+// loads are the slices of the nth visit to a scenario, the same for both sides.
+func (r *Runner) loads(name string, nth int) []engine.Load {
+	if s := r.narrowed(name); s != nil {
+		return r.visit(s, nth)
 	}
-	pool, _ := r.scope(name)
-	res, err := t.seat.eng.Run(ctx, engine.Load{Weights: weights, Pool: pool, Warmup: warm, Duration: c.length, Progress: r.Live})
-	switch {
-	case err != nil:
-		return err
-	case ctx.Err() != nil: // half a visit is no replication
-		return ctx.Err()
-	case res.Storm != "":
-		return fmt.Errorf("%s: %w: %s", name, ErrStorm, res.Storm)
+	c := cutOf(r.Measure, r.Warmup, r.mean[name])
+	loads := make([]engine.Load, c.slices)
+	for k := range loads {
+		loads[k] = engine.Load{Weights: r.weights(name), Pool: r.Pool, Warmup: c.between, Duration: c.length, Progress: r.Live}
 	}
-	t.add(res, warm)
-	return nil
+	loads[0].Warmup = c.first
+	return loads
 }
 
-func (t *turn) add(res *engine.Result, warm time.Duration) {
-	t.warm, t.elapsed, t.failed = t.warm+warm, t.elapsed+res.Elapsed, t.failed+res.Failed
+func (t *turn) add(res *engine.Result, load engine.Load) {
+	t.load = load
+	t.warm, t.elapsed, t.failed = t.warm+load.Warmup, t.elapsed+res.Elapsed, t.failed+res.Failed
 	if t.message == "" && len(res.Errors) > 0 {
 		t.message = res.Errors[0].Message
 	}
@@ -111,7 +106,7 @@ func (t *turn) add(res *engine.Result, warm time.Duration) {
 const mostFailed = 0.1
 
 // end closes a visit: counters, then the checkpoint, whose processor time is the visit's too.
-func (t *turn) end(ctx context.Context, weights []int) (v rundoc.TrialVisit, err error) {
+func (t *turn) end(ctx context.Context) (v rundoc.TrialVisit, err error) {
 	after, _, err := t.seat.counters(ctx)
 	if err != nil {
 		return v, fmt.Errorf("reading the server's counters: %w", err)
@@ -129,7 +124,7 @@ func (t *turn) end(ctx context.Context, weights []int) (v rundoc.TrialVisit, err
 	}
 	part := v.Seconds / (v.Seconds + t.warm.Seconds())
 	v.CheckpointSeconds = late.Seconds() * part
-	v.TPS = charged(v) * mixed(t.ops, weights)
+	v.TPS = charged(v) * mixed(t.ops, t.load.Weights) * steady(t.ops, t.load, t.elapsed)
 	delta := observe.Delta(t.before, after)
 	v.Checkpoints = max(0, delta.CheckpointsTimed) + max(0, delta.CheckpointsReq)
 	v.Autovacuums = max(0, delta.Autovacuums)
@@ -140,6 +135,19 @@ func (t *turn) end(ctx context.Context, weights []int) (v rundoc.TrialVisit, err
 		}
 	}
 	return v, nil
+}
+
+// steady is the factor by which the throughput of a list would differ if every connection had been busy all the time, as it
+// is in the middle of a load that goes on: at the end of a list some have nothing left to do. It is 1 for windows.
+func steady(ops []engine.OpResult, load engine.Load, elapsed time.Duration) float64 {
+	held := 0.
+	for _, op := range ops {
+		held += op.SumService
+	}
+	if load.Lists == nil || held <= 0 {
+		return 1
+	}
+	return float64(load.Pool) * elapsed.Seconds() / held
 }
 
 // charged is the throughput of a visit with the checkpoint that it left counted into its time.

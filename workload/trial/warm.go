@@ -80,7 +80,7 @@ func (s *seat) fill(ctx context.Context) error {
 }
 
 // A side is warm when a stretch is not faster than the one before by more than a tenth. One whose data do not fit into its
-// memory goes on for up to so many stretches.
+// memory goes on for up to so many stretches. A narrowed scenario has one round instead.
 const (
 	stillWarming = 1.1
 	mostWarming  = 20
@@ -88,16 +88,13 @@ const (
 
 func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, stretch time.Duration) error {
 	before, done, elapsed := 0.0, int64(0), time.Duration(0)
-	pool, _ := r.scope(sc.Name)
 	for range mostWarming {
-		res, err := s.eng.Run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: pool, Duration: stretch, Progress: r.Live})
-		switch {
-		case err != nil:
+		if r.narrowed(sc.Name) != nil {
+			break
+		}
+		res, err := s.run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: stretch, Progress: r.Live})
+		if err != nil {
 			return err
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case res.Storm != "":
-			return fmt.Errorf("%w: %s", ErrStorm, res.Storm)
 		}
 		done, elapsed = done+res.Transactions, elapsed+res.Elapsed
 		tps := float64(res.Transactions) / res.Elapsed.Seconds()
@@ -106,6 +103,32 @@ func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, str
 		}
 		before = tps
 	}
-	r.took(sc.Name, done, elapsed)
+	if elapsed > 0 {
+		r.took(sc.Name, done, elapsed)
+	}
+	scope := r.narrowed(sc.Name)
+	if scope == nil {
+		return nil
+	}
+	load := r.round(scope, 0, 0)
+	res, err := s.run(ctx, load)
+	if err != nil {
+		return err
+	}
+	r.size(scope, load, res.Elapsed)
 	return nil
+}
+
+// run makes one visit of the engine. One that was cut short, or in which too much failed, is an error.
+func (s *seat) run(ctx context.Context, load engine.Load) (*engine.Result, error) {
+	res, err := s.eng.Run(ctx, load)
+	switch {
+	case err != nil:
+		return nil, err
+	case ctx.Err() != nil: // half a visit is no replication
+		return nil, ctx.Err()
+	case res.Storm != "":
+		return nil, fmt.Errorf("%w: %s", ErrStorm, res.Storm)
+	}
+	return res, nil
 }
