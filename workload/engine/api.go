@@ -117,6 +117,7 @@ type Result struct {
 	BytesReceived int64
 	MeanBusy      float64       // time average of connections checked out, from the engine's own clock
 	Bins          []uint32      // completions per 100 ms
+	Fine          []uint32      // completions per 10 ms; nil of visits of more than ten minutes
 	CPU           time.Duration // of this process during the window, user and system
 	CPUShare      float64       // CPU / (Elapsed x processors it may use)
 	LagP99        time.Duration // how late the engine's own timers fired

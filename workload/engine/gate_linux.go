@@ -5,13 +5,6 @@ import (
 	"time"
 )
 
-// demand is a caller or an arrival that wants a connection.
-type demand struct {
-	c        *caller // nil for an arrival of an open loop: the link's own caller serves it
-	intended time.Duration
-	asked    time.Duration
-}
-
 // gate is the pool of a visit in which more want connections than there are, or in which arrivals come by the clock:
 // callers wait first come, first served, whichever worker their connection belongs to. A closed loop with a connection
 // for each caller needs none.
@@ -45,6 +38,9 @@ func (g *gate) release(l *link, now time.Duration) (d demand, ok, wake bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if d, ok = g.take(now); ok {
+		if g.arrivals != nil && len(g.free) > 0 {
+			d.asked = now
+		}
 		return d, true, false
 	}
 	g.free = append(g.free, l)
@@ -81,7 +77,8 @@ func (g *gate) ask(d demand) *link {
 	return nil
 }
 
-// arrive pairs the arrival that is due with a free connection. Otherwise it says when to look again; ok is false when the
+// arrive pairs the arrival that is due with a free connection: it asks for one now, since what it is late by is the
+// generator's doing and not the pool's. Otherwise it says when to look again; ok is false when the
 // next release will see to it.
 func (g *gate) arrive(now time.Duration) (l *link, d demand, at time.Duration, ok bool) {
 	g.mu.Lock()
@@ -96,6 +93,7 @@ func (g *gate) arrive(now time.Duration) (l *link, d demand, at time.Duration, o
 	if d, ok = g.take(now); !ok {
 		return nil, d, 0, false // the last arrival of the visit has been
 	}
+	d.asked = now
 	return g.pop(), d, 0, true
 }
 

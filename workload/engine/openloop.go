@@ -31,7 +31,7 @@ const most = 2000
 // openLoop hands arrivals to callers at their times. An arrival that finds every caller busy waits in the queue and is
 // served late; nothing is skipped.
 func (v *portableVisit) openLoop(ctx context.Context) error {
-	queue := make(chan time.Duration, 1<<16)
+	queue := make(chan demand, 1<<16)
 	var wg sync.WaitGroup
 	callers := v.load.Callers
 	if callers <= v.load.Pool {
@@ -45,16 +45,16 @@ func (v *portableVisit) openLoop(ctx context.Context) error {
 			break
 		}
 		wg.Go(func() {
-			for intended := range queue {
+			for d := range queue {
 				if v.over(v.since()) {
-					if v.win.holds(intended) {
+					if v.win.holds(d.intended) {
 						c.rec.mu.Lock()
 						c.rec.unserved++
 						c.rec.mu.Unlock()
 					}
 					continue
 				}
-				v.one(ctx, c, intended, intended)
+				v.one(ctx, c, d.intended, d.asked)
 			}
 		})
 	}
@@ -66,15 +66,16 @@ func (v *portableVisit) openLoop(ctx context.Context) error {
 	return firstErr
 }
 
-// feed puts intended start times into the queue when they are due.
-func (v *portableVisit) feed(ctx context.Context, queue chan<- time.Duration) {
+// feed puts arrivals into the queue when they are due. They ask for a connection when they are put there: what they are late
+// by until then is the generator's doing and not the pool's.
+func (v *portableVisit) feed(ctx context.Context, queue chan<- demand) {
 	a := v.arrivals()
 	for at := a.next(); at < v.win.until && !v.stop.Load(); at = a.next() {
 		if wait := at - v.since(); wait > 0 {
 			v.sleep(ctx, wait)
 		}
 		select {
-		case queue <- at:
+		case queue <- demand{intended: at, asked: v.since()}:
 		case <-ctx.Done():
 			return
 		}

@@ -12,8 +12,17 @@ import (
 // lateAfter is the wait for a connection from which an arrival counts as late; below it lies the timers' own lateness.
 const lateAfter = time.Millisecond
 
-// binWidth is the length of a throughput bin.
-const binWidth = 100 * time.Millisecond
+// binWidth is the length of a throughput bin, fineWidth that of a fine one, which visits of up to mostFine have.
+const (
+	binWidth  = 100 * time.Millisecond
+	fineWidth = 10 * time.Millisecond
+	mostFine  = 10 * time.Minute
+)
+
+// binsOf makes bins for a window.
+func binsOf(win window, width time.Duration) []uint32 {
+	return make([]uint32, int((win.until-win.from+width-1)/width))
+}
 
 // outcome is one finished transaction. Times are offsets from the start of the visit.
 type outcome struct {
@@ -47,6 +56,7 @@ type recorder struct {
 	ops  []OpResult
 	errs map[string]*ErrorCount
 	bins []uint32
+	fine []uint32
 	busy time.Duration
 
 	failed, retried, tries, late, unserved int64
@@ -58,7 +68,10 @@ func newHist() *hdrhistogram.Histogram { return hdrhistogram.New(HistMin, HistMa
 
 func newRecorder(names []string, used []int, win window, open bool) *recorder {
 	r := &recorder{win: win, open: open, errs: map[string]*ErrorCount{}, ops: make([]OpResult, len(names)),
-		bins: make([]uint32, int((win.until-win.from+binWidth-1)/binWidth)), recent: newHist()}
+		bins: binsOf(win, binWidth), recent: newHist()}
+	if win.until-win.from <= mostFine {
+		r.fine = binsOf(win, fineWidth)
+	}
 	for i, name := range names {
 		r.ops[i].Name = name
 		if used != nil && used[i] == 0 {
@@ -112,6 +125,9 @@ func (r *recorder) add(o outcome) {
 		}
 	}
 	r.bins[(o.done-r.win.from)/binWidth]++
+	if r.fine != nil {
+		r.fine[(o.done-r.win.from)/fineWidth]++
+	}
 }
 
 func (r *recorder) count(code, message string) {
@@ -135,7 +151,7 @@ func micros(d time.Duration) int64 { return min(max(int64(d/time.Microsecond), H
 
 // merge makes one result of many recorders.
 func merge(all []*recorder) *Result {
-	res := &Result{Ops: all[0].ops, Bins: all[0].bins}
+	res := &Result{Ops: all[0].ops, Bins: all[0].bins, Fine: all[0].fine}
 	errs := map[string]*ErrorCount{}
 	var busy time.Duration
 	for i, r := range all {
@@ -150,6 +166,9 @@ func merge(all []*recorder) *Result {
 		if i > 0 {
 			for j, n := range r.bins {
 				res.Bins[j] += n
+			}
+			for j, n := range r.fine {
+				res.Fine[j] += n
 			}
 			for j := range r.ops {
 				res.Ops[j].add(&r.ops[j])

@@ -172,6 +172,13 @@ type caller struct {
 	retired bool // has made all that it was to make
 }
 
+// demand is a caller or an arrival that wants a connection.
+type demand struct {
+	c        *caller // nil for an arrival of an open loop: the link's own caller serves it
+	intended time.Duration
+	asked    time.Duration
+}
+
 func (v *visit) newCaller(i int) (*caller, error) {
 	seed := v.load.Seed
 	if seed == 0 {
