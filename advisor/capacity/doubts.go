@@ -127,8 +127,12 @@ func coldStarts(p rundoc.Plan) []advisor.Finding {
 		out = append(out, advisor.Finding{Code: "R10", Scenario: w.Scenario, Text: text, Lift: "a longer --budget, which lengthens the first warm-up with it, or a quieter machine"})
 	}
 	for _, s := range p.Scopes {
+		visits := fmt.Sprintf("visits of %.3g s: a visit has to hold several of every connection", s.MeasureSeconds)
+		if s.Transactions > 0 {
+			visits = fmt.Sprintf("visits of %d transactions that were the same at every pool size", s.Transactions)
+		}
 		out = append(out, advisor.Finding{Code: "long-statements", Scenario: s.Scenario,
-			Text: fmt.Sprintf("statements take so long that only pool sizes up to %d were measured, in visits of %.3g s: a visit has to hold several of every connection", s.MostPool, s.MeasureSeconds),
+			Text: fmt.Sprintf("statements take so long that only pool sizes up to %d were measured, in %s", s.MostPool, visits),
 			Lift: "a longer --budget, or name the --pool-sizes"})
 	}
 	if p.FirstRoundDiffers {

@@ -92,7 +92,7 @@ type Scope struct {
 	Scenario       string  `json:"scenario"`
 	MostPool       int     `json:"largest_pool_size"`
 	MeasureSeconds float64 `json:"measure_seconds"`        // of each of its visits
-	Transactions   int     `json:"transactions,omitempty"` // of each visit of a verification, the same ones on both sides
+	Transactions   int     `json:"transactions,omitempty"` // of each visit, the same ones on both sides of a verification and at each pool size of a sweep
 }
 
 // Scope is that of a scenario; false when it is measured as planned.
@@ -148,8 +148,9 @@ type Visit struct {
 	Dropped       int64              `json:"unserved"` // open loop: arrivals not served when the visit ended
 	BytesSent     int64              `json:"bytes_sent"`
 	BytesReceived int64              `json:"bytes_received"`
-	MeanBusy      float64            `json:"mean_busy"`          // time-averaged connections in use, from the engine's own clock
-	Bins          []uint32           `json:"tps_bins,omitempty"` // completions per 100 ms, of the measured window
+	MeanBusy      float64            `json:"mean_busy"`               // time-averaged connections in use, from the engine's own clock
+	Bins          []uint32           `json:"tps_bins,omitempty"`      // completions per 100 ms, of the measured window
+	Fine          []uint32           `json:"tps_bins_10ms,omitempty"` // the same per 10 ms
 	Client        Client             `json:"client"`
 	Host          *HostUse           `json:"host,omitempty"`
 	Server        ServerDelta        `json:"server"`

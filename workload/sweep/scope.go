@@ -1,8 +1,12 @@
 package sweep
 
 import (
+	"math"
+	"math/rand/v2"
+	"slices"
 	"time"
 
+	"pgfit/workload/engine"
 	"pgfit/workload/rundoc"
 )
 
@@ -42,9 +46,80 @@ func (r *run) narrow(name string, done int64, elapsed time.Duration) {
 	p := r.plan
 	most, length := scopeOf(r.levels, seconds(p.MeasureSeconds), seconds(p.WarmupSeconds), float64(done)/elapsed.Seconds())
 	if most > 0 {
-		p.Scopes = append(p.Scopes, rundoc.Scope{Scenario: name, MostPool: most, MeasureSeconds: length.Seconds()})
+		scope := rundoc.Scope{Scenario: name, MostPool: most, MeasureSeconds: length.Seconds()}
+		if plain := r.Shape.Rate == 0 && r.Shape.Callers == 0 && r.Shape.Think == 0; plain {
+			deck := sum(deckOf(r.Weights[name]))
+			fits := length.Seconds() * float64(done) / elapsed.Seconds() / float64(deck)
+			scope.Transactions = deck * int(math.Round(fits))
+			if fits < .5 {
+				scope.Transactions = sum(engine.Each(r.Weights[name], 1))
+			}
+		}
+		p.Scopes = append(p.Scopes, scope)
 		r.Log.Info("long statements: fewer pool sizes, longer visits", "scenario", name, "most", most, "seconds", length.Seconds())
 	}
+}
+
+func sum(counts []int) (n int) {
+	for _, k := range counts {
+		n += k
+	}
+	return n
+}
+
+// deckOf are transactions in exactly the shares of a scenario: as few as that takes, or one of each kind where the shares
+// take more than four times as many.
+func deckOf(weights []int) []int {
+	by, kinds := 0, 0
+	for _, w := range weights {
+		for a := w; a > 0; {
+			by, a = a, by%a
+		}
+		kinds += min(w, 1)
+	}
+	if sum(weights) > 4*kinds*by {
+		return engine.Each(weights, 1)
+	}
+	deck := slices.Clone(weights)
+	for i := range deck {
+		deck[i] /= by
+	}
+	return deck
+}
+
+// lists make a visit to a scenario with long statements: the same transactions in each, whole decks or one of each kind, in an order and with values that
+// follow from the seed and the round, so that neither the mix nor what is under way at the ends of a window tells pool sizes
+// or rounds apart.
+func lists(seed uint64, s rundoc.Scope, load engine.Load, round int) engine.Load {
+	rng := rand.New(rand.NewPCG(seed, uint64(round)))
+	counts := deckOf(load.Weights)
+	times := s.Transactions / sum(counts)
+	for i := range counts {
+		counts[i] *= times
+	}
+	if times == 0 { // a deck takes too long
+		counts = engine.Each(load.Weights, 1)
+	}
+	load.Lists, load.Seed = engine.Deal(counts, load.Pool, rng), rng.Uint64()|1
+	load.Warmup, load.Duration = 0, engine.LongestList
+	return load
+}
+
+// busyAll is the throughput of a visit by lists as it is while every connection is busy with the scenario's mix: at the end
+// of a list some have nothing left to do, and one of each kind is no mix. It stays as it was counted where a kind is missing.
+func busyAll(v rundoc.Visit, weights []int) float64 {
+	shares := slices.DeleteFunc(slices.Clone(weights), func(w int) bool { return w == 0 })
+	if len(v.Ops) != len(shares) {
+		return v.TPS
+	}
+	mean, all := 0.0, 0.0
+	for i, w := range shares {
+		mean, all = mean+float64(w)*v.Ops[i].MeanService, all+float64(w)
+	}
+	if mean <= 0 {
+		return v.TPS
+	}
+	return float64(v.PoolSize) * all / mean
 }
 
 // order is a round without the pool sizes that are beyond a scenario's scope.

@@ -139,9 +139,14 @@ func (s *Sweep) visit(ctx context.Context, p rundoc.Plan, ref visitRef, round, o
 	load.Warmup, load.Duration = seconds(p.WarmupSeconds), seconds(p.MeasureSeconds)
 	if scope, ok := p.Scope(name); ok {
 		load.Duration = seconds(scope.MeasureSeconds)
+		if scope.Transactions > 0 {
+			load = lists(p.Seed, scope, load, round)
+		}
 	}
 	v, err := s.One(ctx, load, start)
-	if err == nil && !settle(&v) {
+	if err == nil && load.Lists != nil {
+		v.TPS = busyAll(v, load.Weights)
+	} else if err == nil && !settle(&v) {
 		// Once more, half as long again: what has not settled by then keeps its mark.
 		load.Duration += load.Duration / 2
 		if v, err = s.One(ctx, load, start); err == nil {
@@ -200,7 +205,7 @@ func Fill(v *rundoc.Visit, r *engine.Result) error {
 		v.TPS = float64(r.Transactions) / v.Seconds
 	}
 	v.Failed, v.Retried, v.Reconnects, v.Late, v.Dropped = r.Failed, r.Retried, r.Reconnects, r.Late, r.Unserved
-	v.BytesSent, v.BytesReceived, v.MeanBusy, v.Bins = r.BytesSent, r.BytesReceived, r.MeanBusy, r.Bins
+	v.BytesSent, v.BytesReceived, v.MeanBusy, v.Bins, v.Fine = r.BytesSent, r.BytesReceived, r.MeanBusy, r.Bins, r.Fine
 	v.Client = rundoc.Client{CPUSeconds: r.CPU.Seconds(), CPUShare: r.CPUShare, LagP99: r.LagP99.Seconds()}
 	for _, e := range r.Errors {
 		v.Errors = append(v.Errors, rundoc.ErrorCount{SQLState: e.SQLState, Count: e.Count, Message: e.Message})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"pgfit/workload/engine"
@@ -77,7 +78,6 @@ func (r *run) warmScenario(ctx context.Context, name string, planned, later time
 	var bins []uint32
 	var made, elapsed time.Duration
 	var done int64
-	defer func() { r.narrow(name, done, elapsed) }()
 	for d := planned; ; d = step {
 		res, err := r.Engine.Run(ctx, engine.Load{Weights: r.Weights[name], Pool: w.PoolSize, Duration: d, Progress: r.Live})
 		switch {
@@ -92,11 +92,50 @@ func (r *run) warmScenario(ctx context.Context, name string, planned, later time
 		done, elapsed = done+res.Transactions, elapsed+res.Elapsed
 		made += d
 		w.Seconds = time.Since(begun).Seconds()
+		if d == planned { // the first
+			r.narrow(name, done, elapsed)
+		}
+		if scope, ok := r.plan.Scope(name); ok && scope.Transactions > 0 {
+			return r.warmLists(ctx, w, scope, planned)
+		}
 		w.Spread, w.Settled = spread(bins, step)
 		if w.Settled || step == 0 || made+step > mostWarmup*planned || !r.spare(step+later) {
 			return w, nil
 		}
 	}
+}
+
+// alikeLists is by how much three lists of long statements, one after the other, may differ: there are too few of them in
+// each for less.
+const alikeLists = 0.15
+
+// warmLists goes on with the warm-up of a scenario with long statements: with one of each kind, the same list time and again,
+// until three of them in turn took the same time, or for as long as was planned.
+func (r *run) warmLists(ctx context.Context, w rundoc.Warmup, scope rundoc.Scope, planned time.Duration) (rundoc.Warmup, error) {
+	w.PoolSize = scope.MostPool
+	scope.Transactions = 0 // one deck
+	load := lists(r.plan.Seed, scope, engine.Load{Weights: r.Weights[w.Scenario], Pool: w.PoolSize, Progress: r.Live}, 0)
+	var took []float64
+	for begun := time.Now(); !w.Settled && (len(took) == 0 || time.Since(begun) < planned); {
+		res, err := r.Engine.Run(ctx, load)
+		switch {
+		case err != nil:
+			return w, err
+		case res.Storm != "":
+			return w, fmt.Errorf("%w: %s", ErrStorm, res.Storm)
+		case ctx.Err() != nil:
+			return w, ctx.Err()
+		}
+		took = append(took, res.Elapsed.Seconds())
+		w.Seconds += res.Elapsed.Seconds()
+		w.StepSeconds = res.Elapsed.Seconds()
+		if n := len(took); n >= agreeing {
+			last := took[n-agreeing:]
+			w.Spread = slices.Max(last)/slices.Min(last) - 1
+			w.Settled = w.Spread <= alikeLists
+		}
+	}
+	return w, nil
 }
 
 // spare tells whether the deadline leaves so much time beside five rounds, or as many as were planned.

@@ -50,29 +50,19 @@ func (r *Runner) took(name string, done int64, elapsed time.Duration) {
 	r.mean[name] = max(r.mean[name], time.Duration(r.Pool)*elapsed/time.Duration(max(1, done)))
 }
 
-// longest ends a list that a server does not get through.
-const longest = 10 * time.Minute
-
 // round is a list of transactions for each connection: every kind of the scenario once, or so often that each connection has
 // two, in an order and with values that follow from the seed, the pair and the number of the round. Both sides of a pair get
 // the same, so that neither the mix nor what is under way at the ends of a window tells them apart.
 func (r *Runner) round(s *rundoc.Scope, pair, number int) engine.Load {
 	rng := rand.New(rand.NewPCG(r.Seed, uint64(pair)<<32|uint64(number)))
 	weights := r.weights(s.Scenario)
-	var all []int
-	for len(all) < 2*s.MostPool {
-		for script, w := range weights {
-			if w > 0 {
-				all = append(all, script)
-			}
-		}
+	kinds := 0
+	for _, w := range weights {
+		kinds += min(w, 1)
 	}
-	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	lists := make([][]int, s.MostPool)
-	for i, script := range all {
-		lists[i%len(lists)] = append(lists[i%len(lists)], script)
-	}
-	return engine.Load{Weights: weights, Pool: s.MostPool, Lists: lists, Seed: rng.Uint64() | 1, Duration: longest, Progress: r.Live}
+	times := (2*s.MostPool + kinds - 1) / kinds
+	lists := engine.Deal(engine.Each(weights, times), s.MostPool, rng)
+	return engine.Load{Weights: weights, Pool: s.MostPool, Lists: lists, Seed: rng.Uint64() | 1, Duration: engine.LongestList, Progress: r.Live}
 }
 
 // visit is every round of a visit to a narrowed scenario.
