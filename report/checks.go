@@ -56,7 +56,12 @@ func (p *page) checks(all []plan.Check) {
 	if unsteady > 0 {
 		p.para("Of the predicted mean waits up to %s ms come of the server's own unsteadiness: stretches slower than the demand, as the sweep met them. How many a check meets is chance.", millis3(unsteady))
 	}
-	p.para("Latencies count from the intended start of each request, the wait for a connection included. The generator's own timers were late by up to %s (p99); that is in the observed figures.", Seconds(late))
+	for i, c := range all {
+		if c.Speed != 1 && (i == 0 || all[i-1].Scenario != c.Scenario) {
+			p.para("Between these visits the server was %.3g times as fast under %s as in the sweep, by a closed loop of the recommended pool; the predictions are for that.", c.Speed, c.Scenario)
+		}
+	}
+	p.para("Latencies count from the intended start of each request, the wait for a connection included. The generator's own timers were late by up to %s (p99); that is in the latencies, not in the waits.", Seconds(late))
 }
 
 func predicted(c plan.Compared) string {

@@ -504,7 +504,7 @@ func lift2(text string) string {
 func (p *page) openLoop(doc *rundoc.Document) {
 	t := Table{Header: []string{"scenario ", "pool", "rate /s", "TPS", "p50 ms", "p99 ms", "p99.9 ms", "uncorrected p99.9 ms", "late", "unserved", "client CPU"}}
 	for _, v := range doc.Visits {
-		if v.Phase != "C" {
+		if v.Phase != "C" || v.Rate == 0 {
 			continue
 		}
 		lat, raw := mergedHistogram(v, func(o rundoc.Op) string { return o.Latency }), mergedHistogram(v, func(o rundoc.Op) string { return o.Uncorrected })

@@ -56,36 +56,86 @@ type Capacity struct {
 	Precision Precision `json:"precision"`
 
 	grid   []float64   // X at whole numbers of connections, from 0
-	traces [][]float64 // throughput in stretches of TraceStep over the mean of its pool size, by visit, around the chosen one
+	traces [][]float64 // throughput in stretches of step over the mean of its pool size, by visit, around the chosen one
+	step   float64     // in seconds
 }
-
-// TraceStep is the length in seconds of the stretches of Unsteady's traces: that of rundoc.Visit.Bins.
-const TraceStep = 0.1
 
 // Unsteady is what callers who come at a rate, in 1/s, wait for n connections because the server is not steady: as the visits
 // to pool sizes around the chosen one, half to twice as many, show it.
 func (c Capacity) Unsteady(rate, n float64) queue.Backlog {
-	return queue.Unsteady(rate, c.Throughput(n), c.traces, TraceStep)
+	return queue.Unsteady(rate, c.Throughput(n), c.traces, c.step)
 }
 
-// trace fills traces. The last stretch of a visit may be cut short.
+// Lengths in seconds of the stretches of rundoc.Visit.Bins and Fine. Unsteady goes through the finest stretches that hold
+// leastInStretch transactions in the mean: a standstill of 30 ms hides in 100 ms, while in a stretch with few transactions
+// it is chance how many end there.
+const (
+	binStep        = 0.1
+	fineStep       = 0.01
+	leastInStretch = 100
+)
+
+// trace fills traces.
 func (c *Capacity) trace(byPool map[int][]rundoc.Visit) {
+	fine, k := true, math.Ceil(leastInStretch/(c.At(c.Chosen).TPS*fineStep))
 	for _, l := range c.Levels {
-		if 2*l.Pool < c.Chosen || l.Pool > 2*c.Chosen {
-			continue
-		}
 		for _, v := range byPool[l.Pool] {
-			whole := int(v.Seconds/TraceStep + 0.01)
-			if whole > len(v.Bins) {
-				continue
-			}
-			relative := make([]float64, whole)
-			for i := range relative {
-				relative[i] = float64(v.Bins[i]) / TraceStep / l.TPS
-			}
-			c.traces = append(c.traces, relative)
+			fine = fine && v.Fine != nil
 		}
 	}
+	if c.step = binStep; fine && k < binStep/fineStep {
+		c.step = k * fineStep
+	}
+	for _, l := range c.Levels {
+		if 2*l.Pool >= c.Chosen && l.Pool <= 2*c.Chosen {
+			for _, v := range byPool[l.Pool] {
+				c.follow(v, l.TPS)
+			}
+		}
+	}
+}
+
+// follow adds a visit's stretches, over a mean throughput. The last one may be cut short and is left out.
+func (c *Capacity) follow(v rundoc.Visit, mean float64) {
+	bins, each := v.Bins, 1
+	if c.step < binStep {
+		bins, each = v.Fine, int(math.Round(c.step/fineStep))
+	}
+	whole := int(v.Seconds/c.step + 0.01)
+	if whole*each > len(bins) {
+		return
+	}
+	relative := make([]float64, whole)
+	for i := range relative {
+		for _, n := range bins[i*each : (i+1)*each] {
+			relative[i] += float64(n) / c.step / mean
+		}
+	}
+	c.traces = append(c.traces, relative)
+}
+
+// Since is the curve at the speed of visits in a closed loop that were made after the sweep, at any pool sizes: as much
+// faster or slower throughout as they are in the geometric mean, which is the factor that comes with it, 1 without any. What
+// Unsteady goes through are their stretches as well.
+func (c Capacity) Since(visits []rundoc.Visit) (Capacity, float64) {
+	sum, n := 0.0, 0.0
+	for _, v := range visits {
+		if x := c.Throughput(float64(v.PoolSize)); v.TPS > 0 && x > 0 {
+			sum, n = sum+math.Log(v.TPS/x), n+1
+		}
+	}
+	if n == 0 {
+		return c, 1
+	}
+	factor := math.Exp(sum / n)
+	s := c.Scaled(factor)
+	s.traces = slices.Clone(c.traces)
+	for _, v := range visits {
+		if x := s.Throughput(float64(v.PoolSize)); x > 0 {
+			s.follow(v, x)
+		}
+	}
+	return s, factor
 }
 
 // At is the level of a pool size, or the zero value.

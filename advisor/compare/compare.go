@@ -104,7 +104,7 @@ func keys(d *rundoc.Document) []key {
 		for _, name := range d.Plan.Scenarios {
 			for _, v := range d.Visits {
 				k := key{phase, name, v.Rate}
-				if v.Phase == phase && v.Scenario == name && v.Side == "" && !slices.Contains(out, k) {
+				if v.Phase == phase && v.Scenario == name && v.Side == "" && (phase == "B" || v.Rate > 0) && !slices.Contains(out, k) {
 					out = append(out, k)
 				}
 			}

@@ -23,6 +23,7 @@ type Check struct {
 	Visits   int      `json:"visits"`
 	Unserved int64    `json:"unserved"`
 	Used     float64  `json:"utilisation"`
+	Speed    float64  `json:"speed_since_sweep"` // throughput of a closed loop between these visits over that of the sweep; the prediction is for it
 	Wait     Compared `json:"wait_mean_seconds"`
 	Unsteady float64  `json:"wait_mean_unsteady_seconds"` // the part of the predicted wait that is there since the server is not steady
 	P50      Compared `json:"latency_p50_seconds"`
@@ -85,8 +86,8 @@ func (c Check) doubt() advisor.Finding {
 		Lift: "go by the observed figures; look for checkpoints, locks or other sessions in these visits, and check longer (--budget)"}
 }
 
-// Checks holds the open-loop visits of a run against what its sweep predicts for them, in the order of scenario, rate and
-// pool size.
+// Checks holds the open-loop visits of a run against what its sweep predicts for them, at the speed that the server has in
+// closed-loop visits between them, in the order of scenario, rate and pool size.
 func Checks(doc *rundoc.Document, curves []capacity.Capacity) []Check {
 	var out []Check
 	for _, c := range curves {
@@ -95,8 +96,13 @@ func Checks(doc *rundoc.Document, curves []capacity.Capacity) []Check {
 			rate float64
 		}
 		by := map[key][]rundoc.Visit{}
+		var now []rundoc.Visit // in a closed loop
 		for _, v := range doc.Visits {
-			if v.Phase == "C" && v.Scenario == c.Scenario && v.Rate > 0 && v.Transactions > 0 && v.Side == "" {
+			switch {
+			case v.Phase != "C" || v.Scenario != c.Scenario || v.Transactions == 0 || v.Side != "":
+			case v.Rate == 0:
+				now = append(now, v)
+			default:
 				k := key{v.PoolSize, v.Rate}
 				by[k] = append(by[k], v)
 			}
@@ -111,16 +117,17 @@ func Checks(doc *rundoc.Document, curves []capacity.Capacity) []Check {
 			}
 			return a.pool - b.pool
 		})
+		c, speed := c.Since(now)
 		for _, k := range keys {
-			out = append(out, check(c, k.pool, k.rate, by[k]))
+			out = append(out, check(c, speed, k.pool, k.rate, by[k]))
 		}
 	}
 	return out
 }
 
-func check(c capacity.Capacity, pool int, rate float64, visits []rundoc.Visit) Check {
+func check(c capacity.Capacity, speed float64, pool int, rate float64, visits []rundoc.Visit) Check {
 	a := server{curve: c, slow: 1, processes: 1}.answer(rate, pool)
-	out := Check{Scenario: c.Scenario, PoolSize: pool, Rate: rate, Visits: len(visits), Used: rate / c.Throughput(float64(pool)), Unsteady: a.behind.Mean}
+	out := Check{Scenario: c.Scenario, Speed: speed, PoolSize: pool, Rate: rate, Visits: len(visits), Used: rate / c.Throughput(float64(pool)), Unsteady: a.behind.Mean}
 	var waits, p50, p99 []float64
 	for _, v := range visits {
 		wait, count := 0.0, 0.0

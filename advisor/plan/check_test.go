@@ -55,6 +55,20 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// A server that is slower between the open-loop visits than it was in the sweep is predicted to be.
+func TestChecksAtPresentSpeed(t *testing.T) {
+	doc := run(t, linear, 0, 1, 2, 4, 8, 16, 32, 64)
+	open := rundoc.Visit{Phase: "C", Scenario: "s", PoolSize: 30, Rate: 500, Round: 1, Seconds: 10, Transactions: 5000, TPS: 500,
+		Ops: []rundoc.Op{{Name: "a", Count: 5000, MeanWait: .001, Latency: hist(t, .05, 0)}}}
+	closed := rundoc.Visit{Phase: "C", Scenario: "s", PoolSize: 30, Round: 1, Seconds: 10, Transactions: 6000, TPS: 540}
+	doc.Visits = append(doc.Visits, open, closed)
+	curves, _ := capacity.Analyse(doc)
+	got := Checks(doc, curves)
+	if len(got) != 1 || math.Abs(got[0].Speed-.9) > .01 || math.Abs(got[0].Used-500/540.) > .01 || !(*got[0].Wait.Predicted > .004) {
+		t.Errorf("%+v, want one at 0.9 of the speed with a longer wait than Erlang's 2.5 ms", got)
+	}
+}
+
 // TestUnsteadyServer: a server stands still for 0.2 s in every 2 s. Of callers at 100/s the tenth that comes then waits for the
 // rest of it and for the backlog, and as many again as need a tenth of a second to catch up: some 16 ms at the mean, which a
 // steady server would spare them. No pool size mends that, so the recommended one stays.

@@ -14,19 +14,20 @@ import (
 	"pgfit/advisor/plan"
 	"pgfit/workload/engine"
 	"pgfit/workload/load"
+	"pgfit/workload/rundoc"
 	"pgfit/workload/sweep"
 )
 
 // How TestPredictedWaits measures.
 const (
-	waitRounds = 6
+	waitRounds = 10
 	waitVisit  = 4 * time.Second
 )
 
 var waitShares = []float64{.50, .70, .85}
 
 // TestPredictedWaits holds the predicted wait for a connection against what an open loop shows at 50, 70 and 85 % of the
-// capacity, for the pool that each scenario's sweep chooses. It fails for no figure: a busy machine changes its speed between
+// capacity, for the pool that each scenario's sweep chooses; closed-loop visits between them tell the capacity. It fails for no figure: a busy machine changes its speed between
 // the sweep and the check. PGFIT_BENCH=1 runs it (make bench-waits); PGFIT_BENCH_BUDGET is the time for the sweep.
 func TestPredictedWaits(t *testing.T) {
 	if os.Getenv("PGFIT_BENCH") == "" {
@@ -61,27 +62,34 @@ func TestPredictedWaits(t *testing.T) {
 	}
 	job.Plans = 0
 	job.After = func(ctx context.Context, s *sweep.Sweep, _ *load.Data) error {
+		curves, _ := capacity.Analyse(job.Doc)
+		visit := func(c capacity.Capacity, rate float64, round int) (rundoc.Visit, error) {
+			v, err := s.One(ctx, engine.Load{Weights: s.Weights[c.Scenario], Pool: c.Chosen, Rate: rate, Warmup: 500 * time.Millisecond, Duration: waitVisit}, start)
+			v.Phase, v.Scenario, v.Round = "C", c.Scenario, round
+			job.Doc.Visits = append(job.Doc.Visits, v)
+			return v, err
+		}
 		type place struct {
 			curve capacity.Capacity
 			rate  float64
 		}
-		curves, _ := capacity.Analyse(job.Doc)
 		var places []place
 		for _, c := range curves {
+			v, err := visit(c, 0, 0) // of the capacity as it is now
+			if err != nil {
+				return err
+			}
+			places = append(places, place{c, 0})
 			for _, share := range waitShares {
-				places = append(places, place{c, share * c.At(c.Chosen).TPS})
+				places = append(places, place{c, share * v.TPS})
 			}
 		}
 		rng := rand.New(rand.NewPCG(job.Doc.Plan.Seed, 0xc0))
 		for round := range waitRounds {
 			for _, i := range rng.Perm(len(places)) {
-				p := places[i]
-				v, err := s.One(ctx, engine.Load{Weights: s.Weights[p.curve.Scenario], Pool: p.curve.Chosen, Rate: p.rate, Warmup: 500 * time.Millisecond, Duration: waitVisit}, start)
-				if err != nil {
+				if _, err := visit(places[i].curve, places[i].rate, round+1); err != nil {
 					return err
 				}
-				v.Phase, v.Scenario, v.Round = "C", p.curve.Scenario, round+1
-				job.Doc.Visits = append(job.Doc.Visits, v)
 			}
 		}
 		return nil
@@ -98,7 +106,7 @@ func TestPredictedWaits(t *testing.T) {
 		if c.Wait.Holds() {
 			verdict = "within"
 		}
-		t.Logf("%s, pool %d, %.0f/s (%.0f %%): mean wait predicted %.3f ms (%.3f of it since the server is not steady), observed %.3f ms (%.3f to %.3f), unserved %d: %s a quarter or 0.2 ms", c.Scenario, c.PoolSize, c.Rate,
+		t.Logf("%s at %.3g of the sweep's speed, pool %d, %.0f/s (%.0f %%): mean wait predicted %.3f ms (%.3f of it since the server is not steady), observed %.3f ms (%.3f to %.3f), unserved %d: %s a quarter or 0.2 ms", c.Scenario, c.Speed, c.PoolSize, c.Rate,
 			100*c.Used, predicted, 1e3*c.Unsteady, 1e3*c.Wait.Observed, 1e3*c.Wait.Low, 1e3*c.Wait.High, c.Unserved, verdict)
 	}
 }

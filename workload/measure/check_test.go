@@ -7,7 +7,7 @@ import (
 	"pgfit/workload/rundoc"
 )
 
-// Phase C keeps to a fifth of the budget, prefers three rounds, and is left out where there is no time for a second's visit.
+// Phase C keeps to a quarter of the budget, prefers three rounds, and is left out where there is no time for a second's visit.
 func TestPlanCheck(t *testing.T) {
 	for _, tc := range []struct {
 		budget    time.Duration
