@@ -8,11 +8,12 @@ package prune
 import (
 	"slices"
 
+	"pgfit/advisor/verdict"
 	"pgfit/workload/rundoc"
 )
 
 // groups in the order in which they are taken back, so that a short budget measures what it can: first what observing costs,
-// since it explains a patch that is slower; then the groups that searches found to carry most; those whose effect hardly shows
+// where the patch is slower, since that explains it, and last where it is not; then the groups that searches found to carry most; those whose effect hardly shows
 // in short visits last. Settings of any other group stay unmeasured.
 var groups = []string{logging, "memory", "planner", "parallel", "I/O", "WAL and checkpoint", "autovacuum", "other"}
 
@@ -95,7 +96,7 @@ func (s *state) rival(r rundoc.Rival) *rundoc.Comparison {
 
 // takeBack is the next group or single setting to be left out.
 func (s *state) takeBack() (rundoc.Comparison, bool) {
-	for _, g := range groups {
+	for _, g := range s.order() {
 		removable := s.removable(g)
 		if !s.has(rundoc.StepGroup, g) {
 			if len(removable) > 0 {
@@ -108,6 +109,15 @@ func (s *state) takeBack() (rundoc.Comparison, bool) {
 		}
 	}
 	return rundoc.Comparison{}, false
+}
+
+// order is that of groups, for this patch.
+func (s *state) order() []string {
+	slower := slices.ContainsFunc(s.gains(rundoc.StepPatch), func(g Gain) bool { return g.Kind == verdict.Worse })
+	if slower {
+		return groups
+	}
+	return append(without(groups, []string{logging}), logging)
 }
 
 // singles are the settings of a measured group that are to be taken back one by one: those of a group that matters or

@@ -27,10 +27,11 @@ type closing struct {
 }
 
 // Shares of the budget that a run keeps for its verification: long enough for one comparison where the budget is short, and
-// for pruning as well from ten minutes on.
+// for pruning as well from ten minutes on. Each comparison goes through all scenarios, so that many of them need more.
 const (
 	shortShare = 0.45
 	longShare  = 0.5
+	wideShare  = 0.6 // of more than two scenarios
 	longBudget = 10 * time.Minute
 )
 
@@ -41,7 +42,11 @@ func (o *runOptions) planClosing(job *measure.Job, srv *server) *closing {
 		return c
 	}
 	share := shortShare
-	if o.load.budget >= longBudget {
+	switch {
+	case o.load.budget < longBudget:
+	case len(job.Scenarios) > 2:
+		share = wideShare
+	default:
 		share = longShare
 	}
 	reserve := time.Duration(share * float64(o.load.budget))
