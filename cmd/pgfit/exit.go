@@ -30,6 +30,7 @@ const (
 	exitGate        = 4
 	exitUnfit       = 5
 	exitSignal      = 130 // and 143 after SIGTERM
+	exitPipe        = 141 // nobody reads any more: pgfit report | head; as the shell has it for SIGPIPE
 )
 
 // exitWords are the codes in the order of the help.
@@ -109,6 +110,8 @@ func exitCode(err error, sig os.Signal) int {
 	switch {
 	case sig == syscall.SIGTERM:
 		return 143
+	case sig == syscall.SIGPIPE:
+		return exitPipe
 	case sig != nil:
 		return exitSignal
 	case err == nil:
@@ -126,19 +129,25 @@ func exitCode(err error, sig os.Signal) int {
 	return exitFailed
 }
 
-// catchSignals gives a context that ends with the first SIGINT, SIGTERM or SIGHUP (a terminal that was closed, unless nohup
-// is at work); a second one kills at once. caught tells which came first, for the exit code.
+// catchSignals gives a context that ends with the first SIGINT, SIGTERM, SIGHUP (a terminal that was closed, unless nohup
+// is at work) or SIGPIPE (whoever read what pgfit says has gone); a second one kills at once, but for SIGPIPE, which cleaning
+// up may meet again. caught tells which came first, for the exit code.
 func catchSignals() (ctx context.Context, caught func() os.Signal, end func()) {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(ch, syscall.SIGHUP)
 	}
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(context.Background())
 	var first atomic.Pointer[os.Signal]
 	go func() {
 		select {
 		case s := <-ch:
+			first.Store(&s)
+			cancel()
+		case s := <-pipe:
 			first.Store(&s)
 			cancel()
 		case <-ctx.Done():

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,14 +106,7 @@ func TestInterruptScratch(t *testing.T) {
 	bin := build(t)
 	for _, moment := range []time.Duration{300 * time.Millisecond, 3 * time.Second} {
 		t.Run(moment.String(), func(t *testing.T) {
-			dir, err := os.MkdirTemp("/var/tmp", "pgfit-int-")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { os.RemoveAll(dir) })
-			if err := os.Chmod(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
+			dir := scratchDir(t)
 			cmd := exec.Command(bin, "run", "--scratch", "--scratch-dir", dir, "--out", filepath.Join(t.TempDir(), "out"))
 			var errs bytes.Buffer
 			cmd.Stderr = &errs
@@ -133,13 +127,57 @@ func TestInterruptScratch(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != 143 {
 				t.Errorf("exit %d, want 143", code)
 			}
-			left, err := filepath.Glob(filepath.Join(dir, "*", "*"))
-			if err != nil || len(left) > 0 {
-				t.Errorf("left in the scratch directory: %s, %v", strings.Join(left, " "), err)
-			}
-			if out, _ := exec.Command("pgrep", "-f", dir).Output(); len(out) > 0 {
-				t.Errorf("processes left: %s", out)
-			}
+			emptied(t, dir)
 		})
 	}
+}
+
+// scratchDir is a directory for --scratch-dir.
+func scratchDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "pgfit-int-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// emptied: no data directory and no process is left in a scratch directory.
+func emptied(t *testing.T, dir string) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the scratch directory: %s, %v", strings.Join(left, " "), err)
+	}
+	if out, _ := exec.Command("pgrep", "-f", dir).Output(); len(out) > 0 {
+		t.Errorf("processes left: %s", out)
+	}
+}
+
+// TestNobodyReads: pgfit 2>&1 | head -1 ends with the reader, quietly, and leaves no server behind.
+func TestNobodyReads(t *testing.T) {
+	startable(t)
+	bin, dir := build(t), scratchDir(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "bench", "--scratch", "--scratch-dir", dir, "--data-size", "16MB")
+	cmd.Stdout, cmd.Stderr = w, w
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.ReadFull(r, make([]byte, 20))
+	r.Close()
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitPipe || err != nil {
+		t.Errorf("exit %d, want %d; %v", code, exitPipe, err)
+	}
+	emptied(t, dir)
 }

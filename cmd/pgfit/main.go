@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -26,13 +28,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil && !app.started {
 		err = usagef("%w", err) // cobra's own word on commands and arguments
 	}
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if errors.Is(err, syscall.EPIPE) { // if it was stdout, its signal is on the way
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	sig := caught()
+	switch {
+	case sig == syscall.SIGPIPE: // nobody reads
+	case err != nil && !errors.Is(err, context.Canceled):
 		app.complain(err)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && sig != syscall.SIGPIPE {
 		fmt.Fprintln(stderr, "pgfit: interrupted")
 	}
-	return exitCode(err, caught())
+	return exitCode(err, sig)
 }
 
 // app is what every command shares.
