@@ -158,7 +158,11 @@ func parse(text string) (params, *UsageError) {
 	case strings.Contains(text, "="):
 		return parseKeywords(text)
 	}
-	return nil, usagef("the target is neither a URL nor a keyword string").hint("write %s, or host=... dbname=...", urlForm)
+	err := usagef("the target is neither a URL nor a keyword string")
+	if strings.ContainsAny(text, "/.") { // no URL without ://, so somebody's file
+		return nil, err.hint("an application's configuration goes behind --config or --env-file; a target is %s, or host=... dbname=...", urlForm)
+	}
+	return nil, err.hint("write %s, or host=... dbname=...", urlForm)
 }
 
 // environment is the application's mode.

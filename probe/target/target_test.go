@@ -281,3 +281,15 @@ func escapeAll(s string) string {
 	}
 	return b.String()
 }
+
+// A file where a target is expected is told its flag.
+func TestFileAsTarget(t *testing.T) {
+	quiet(t)
+	for arg, want := range map[string]bool{"config.yaml": true, "/etc/app/.env": true, "localhost": false} {
+		_, err := Resolve(Input{Arg: arg, LookupEnv: env()})
+		var usage *UsageError
+		if !errors.As(err, &usage) || strings.Contains(usage.Hint(), "--config or --env-file") != want {
+			t.Errorf("%s: %v, hint of the flags wanted: %v", arg, err, want)
+		}
+	}
+}
