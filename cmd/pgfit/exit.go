@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -129,27 +130,26 @@ func exitCode(err error, sig os.Signal) int {
 	return exitFailed
 }
 
-// catchSignals gives a context that ends with the first SIGINT, SIGTERM, SIGHUP (a terminal that was closed, unless nohup
-// is at work) or SIGPIPE (whoever read what pgfit says has gone); a second one kills at once, but for SIGPIPE, which cleaning
-// up may meet again. caught tells which came first, for the exit code.
-func catchSignals() (ctx context.Context, caught func() os.Signal, end func()) {
+// catchSignals gives a context that ends with the first SIGINT, SIGTERM or SIGHUP (a terminal that was closed, unless nohup
+// is at work); a second one kills at once. raise ends it as if a signal had come. caught tells which came first, for the exit
+// code. SIGPIPE alone does nothing: it comes of connections to servers as well, whose writes say so themselves.
+func catchSignals() (ctx context.Context, raise func(os.Signal), caught func() os.Signal, end func()) {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(ch, syscall.SIGHUP)
 	}
-	pipe := make(chan os.Signal, 1)
-	signal.Notify(pipe, syscall.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(context.Background())
 	var first atomic.Pointer[os.Signal]
+	raise = func(s os.Signal) {
+		first.CompareAndSwap(nil, &s)
+		cancel()
+	}
 	go func() {
 		select {
 		case s := <-ch:
-			first.Store(&s)
-			cancel()
-		case s := <-pipe:
-			first.Store(&s)
-			cancel()
+			raise(s)
 		case <-ctx.Done():
 		}
 		signal.Stop(ch)
@@ -160,5 +160,28 @@ func catchSignals() (ctx context.Context, caught func() os.Signal, end func()) {
 		}
 		return nil
 	}
-	return ctx, caught, cancel
+	return ctx, raise, caught, cancel
+}
+
+// outlet is stdout or stderr. When nobody reads it any more it says so.
+type outlet struct {
+	io.Writer
+	gone func()
+}
+
+func (o outlet) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		o.gone()
+	}
+	return n, err
+}
+
+// file is the file behind an outlet, for who asks whether it is a terminal.
+func file(w io.Writer) (*os.File, bool) {
+	if o, ok := w.(outlet); ok {
+		w = o.Writer
+	}
+	f, ok := w.(*os.File)
+	return f, ok
 }

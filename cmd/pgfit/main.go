@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -19,20 +18,16 @@ func main() { os.Exit(run(hideArgs()[1:], os.Stdout, os.Stderr)) }
 
 // run is the whole program; tests call it.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, caught, end := catchSignals()
+	ctx, raise, caught, end := catchSignals()
 	defer end()
+	gone := func() { raise(syscall.SIGPIPE) }
+	stdout, stderr = outlet{stdout, gone}, outlet{stderr, gone}
 	app := &app{stdout: stdout, stderr: stderr}
 	root := app.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !app.started {
 		err = usagef("%w", err) // cobra's own word on commands and arguments
-	}
-	if errors.Is(err, syscall.EPIPE) { // if it was stdout, its signal is on the way
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
 	}
 	sig := caught()
 	switch {

@@ -18,7 +18,7 @@ import (
 
 // isTerminal tells whether w redraws: a terminal that is not dumb.
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := file(w)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 

@@ -182,7 +182,7 @@ func (a *app) ask(in io.Reader, notice string) error {
 
 // terminal is where a person can be asked, if anywhere.
 func (a *app) terminal() (io.Reader, bool) {
-	if f, ok := a.stderr.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("CI") != "" {
+	if f, ok := file(a.stderr); !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("CI") != "" {
 		return nil, false
 	}
 	return os.Stdin, term.IsTerminal(int(os.Stdin.Fd()))
