@@ -169,8 +169,14 @@ func (o *runOptions) share(job *measure.Job, srv *server, end *closing, start ti
 		job.Doc.Warnings = slices.Clone(warned) // a second plan says it again
 		return planJob(job, srv, &o.load, start, disk+job.Plans+end.reserve)
 	}
+	tight := func(err error) bool {
+		return end.reserve > 0 && (errors.Is(err, sweep.ErrPlan) || err == nil && o.load.rounds == 0 && job.Doc.Plan.Rounds < sweep.GoodRounds)
+	}
 	err := plan()
-	if end.reserve > 0 && (errors.Is(err, sweep.ErrPlan) || err == nil && o.load.rounds == 0 && job.Doc.Plan.Rounds < sweep.GoodRounds) {
+	if tight(err) && end.shorten(shortShare) {
+		err = plan()
+	}
+	if tight(err) {
 		end.skip()
 		err = plan()
 	}

@@ -49,14 +49,21 @@ func (o *runOptions) planClosing(job *measure.Job, srv *server) *closing {
 	default:
 		share = longShare
 	}
-	reserve := time.Duration(share * float64(o.load.budget))
-	p, err := trial.MakePlan(trial.Request{Budget: reserve, Data: job.Doc.Plan.DataBytes, Scenarios: len(job.Scenarios), Comparisons: 6, Copies: true})
-	if err != nil {
+	if !c.shorten(share) {
 		c.skip()
-		return c
+	}
+	return c
+}
+
+// shorten keeps a share of the budget; false when that is too short for a comparison.
+func (c *closing) shorten(share float64) bool {
+	reserve := time.Duration(share * float64(c.o.load.budget))
+	p, err := trial.MakePlan(trial.Request{Budget: reserve, Data: c.job.Doc.Plan.DataBytes, Scenarios: len(c.job.Scenarios), Comparisons: 6, Copies: true})
+	if err != nil {
+		return false
 	}
 	c.reserve, c.visit = reserve, max(p.Measure+p.Warmup, p.Recovery)
-	return c
+	return true
 }
 
 // skip gives the time back, and says how to come by a verification.
