@@ -98,7 +98,10 @@ func (c *Capacity) trace(byPool map[int][]rundoc.Visit) {
 // follow adds a visit's stretches, over a mean throughput. The last one may be cut short and is left out.
 func (c *Capacity) follow(v rundoc.Visit, mean float64) {
 	bins, each := v.Bins, 1
-	if c.step < binStep {
+	switch {
+	case c.step == 0: // it was not traced
+		return
+	case c.step < binStep:
 		bins, each = v.Fine, int(math.Round(c.step/fineStep))
 	}
 	whole := int(v.Seconds/c.step + 0.01)
@@ -220,6 +223,9 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 			continue
 		}
 		c := curve(name, visits)
+		if _, long := doc.Plan.Scope(name); !long { // a few transactions one after the other are no stream
+			c.trace(byPoolSize(visits))
+		}
 		c.Unfinished = unfinished(apart)
 		findings = append(findings, c.fit(visits, doc.Plan.Seed)...)
 		c.tabulate()
@@ -258,7 +264,6 @@ func curve(name string, visits []rundoc.Visit) Capacity {
 		c.Levels = append(c.Levels, level(pool, byPool[pool], effects))
 	}
 	c.choose(byPool)
-	c.trace(byPool)
 	c.Hold, c.CV2 = hold(byPool[c.Chosen])
 	c.Idle, _ = hold(byPool[pools[0]])
 	return c

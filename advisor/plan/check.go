@@ -101,7 +101,9 @@ func Checks(doc *rundoc.Document, curves []capacity.Capacity) []Check {
 			switch {
 			case v.Phase != "C" || v.Scenario != c.Scenario || v.Transactions == 0 || v.Side != "":
 			case v.Rate == 0:
-				now = append(now, v)
+				if _, long := doc.Plan.Scope(c.Scenario); !long { // how many end in a window is chance
+					now = append(now, v)
+				}
 			default:
 				k := key{v.PoolSize, v.Rate}
 				by[k] = append(by[k], v)

@@ -136,7 +136,7 @@ func (x *verifier) note(why string) {
 
 func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.Side, stream uint64, begun time.Time) (err error) {
 	if c.Step == rundoc.StepNoise {
-		c.Visits, err = x.runner.Alone(ctx, a, trial.NoisePairs)
+		c.Visits, err = x.runner.Alone(ctx, a, trial.NoisePairs, begun.Add(time.Until(x.deadline)/3))
 		x.v.Narrowed = x.runner.Narrowed
 		x.plan = x.plan.Refit(x.request, x.v.Narrowed, time.Until(x.deadline))
 		x.v.Pairs, x.runner.Pairs = x.plan.Pairs, x.plan.Pairs
@@ -147,7 +147,7 @@ func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.
 		deadline = deadline.Add(grace(x.v))
 	}
 	c.Visits, err = x.runner.Compare(ctx, a, b, prune.Scenarios(x.v, *c), stream, deadline)
-	if errors.Is(err, trial.ErrStorm) {
+	if errors.Is(err, trial.ErrStorm) || errors.Is(err, trial.ErrStuck) {
 		c.Failed, err = err.Error(), nil
 	}
 	x.took = max(x.took, time.Since(begun))

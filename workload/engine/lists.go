@@ -15,6 +15,9 @@ func Deal(counts []int, callers int, rng *rand.Rand) [][]int {
 	}
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	lists := make([][]int, callers)
+	for i := range lists {
+		lists[i] = []int{} // nothing to do, unlike nil
+	}
 	for i, script := range all {
 		lists[i%callers] = append(lists[i%callers], script)
 	}

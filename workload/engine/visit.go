@@ -197,11 +197,11 @@ func (v *visit) newCaller(i int) (*caller, error) {
 }
 
 // enough tells whether the caller has made all its transactions.
-func (c *caller) enough() bool { return (c.most > 0 || c.list != nil) && c.done >= c.most }
+func (c *caller) enough() bool { return (c.most > 0 || c.v.load.Lists != nil) && c.done >= c.most }
 
 // pick is the next script of the list, or draws one by its weight.
 func (c *caller) pick() int {
-	if c.list != nil {
+	if c.v.load.Lists != nil {
 		return c.list[c.done]
 	}
 	k := c.rng.IntN(c.v.total)

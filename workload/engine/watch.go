@@ -35,6 +35,7 @@ func (v *visit) watch(ctx context.Context) func(*Result) {
 			res.CPU = cpuTime() - w.cpu
 		}
 		res.Elapsed = max(0, ended-v.win.from)
+		res.Bins, res.Fine = until(res.Bins, binWidth, res.Elapsed), until(res.Fine, fineWidth, res.Elapsed)
 		if res.Elapsed > 0 {
 			res.CPUShare = res.CPU.Seconds() / res.Elapsed.Seconds() / v.processors()
 			res.MeanBusy *= float64(v.win.until-v.win.from) / float64(res.Elapsed)
@@ -44,6 +45,11 @@ func (v *visit) watch(ctx context.Context) func(*Result) {
 			res.Unserved += r.unserved
 		}
 	}
+}
+
+// until are the bins of a window that ended early.
+func until(bins []uint32, width, elapsed time.Duration) []uint32 {
+	return bins[:min(len(bins), int((elapsed+width-1)/width))]
 }
 
 // watched is the processor time at both ends of the window.

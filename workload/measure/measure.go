@@ -76,7 +76,7 @@ func (j *Job) Run(ctx context.Context) (err error) {
 		if data != nil {
 			err = errors.Join(err, data.Release(ctx))
 		}
-		if errors.Is(err, context.Canceled) || errors.Is(err, sweep.ErrStorm) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, sweep.ErrStorm) || errors.Is(err, sweep.ErrStuck) {
 			j.Doc.Partial = partial(err)
 		}
 	}()

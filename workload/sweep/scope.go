@@ -1,6 +1,8 @@
 package sweep
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -47,17 +49,23 @@ func (r *run) narrow(name string, done int64, elapsed time.Duration) {
 	most, length := scopeOf(r.levels, seconds(p.MeasureSeconds), seconds(p.WarmupSeconds), float64(done)/elapsed.Seconds())
 	if most > 0 {
 		scope := rundoc.Scope{Scenario: name, MostPool: most, MeasureSeconds: length.Seconds()}
-		if plain := r.Shape.Rate == 0 && r.Shape.Callers == 0 && r.Shape.Think == 0; plain {
-			deck := sum(deckOf(r.Weights[name]))
-			fits := length.Seconds() * float64(done) / elapsed.Seconds() / float64(deck)
-			scope.Transactions = deck * int(math.Round(fits))
-			if fits < .5 {
-				scope.Transactions = sum(engine.Each(r.Weights[name], 1))
-			}
+		if r.Shape.Rate == 0 && r.Shape.Callers == 0 && r.Shape.Think == 0 {
+			scope.Transactions = r.size(name, length, float64(done)/elapsed.Seconds())
 		}
 		p.Scopes = append(p.Scopes, scope)
 		r.Log.Info("long statements: fewer pool sizes, longer visits", "scenario", name, "most", most, "seconds", length.Seconds())
 	}
+}
+
+// size is how many transactions a list has that takes about so long at x transactions a second: whole decks, or where not even
+// half of one fits, one of each kind.
+func (r *run) size(name string, length time.Duration, x float64) int {
+	deck := sum(deckOf(r.Weights[name]))
+	fits := length.Seconds() * x / float64(deck)
+	if fits < .5 {
+		return sum(engine.Each(r.Weights[name], 1))
+	}
+	return deck * int(math.Round(fits))
 }
 
 func sum(counts []int) (n int) {
@@ -105,22 +113,43 @@ func lists(seed uint64, s rundoc.Scope, load engine.Load, round int) engine.Load
 	return load
 }
 
-// busyAll is the throughput of a visit by lists as it is while every connection is busy with the scenario's mix: at the end
-// of a list some have nothing left to do, and one of each kind is no mix. It stays as it was counted where a kind is missing.
-func busyAll(v rundoc.Visit, weights []int) float64 {
+// nominal is the throughput of a visit by lists in the scenario's mix: one of each kind is none. The time at the end of a list
+// in which some connections have nothing left to do is in it, a few percent less than a load that goes on has. It stays as it
+// was counted where a kind is missing.
+func nominal(v rundoc.Visit, weights []int) float64 {
 	shares := slices.DeleteFunc(slices.Clone(weights), func(w int) bool { return w == 0 })
 	if len(v.Ops) != len(shares) {
 		return v.TPS
 	}
-	mean, all := 0.0, 0.0
+	var made, count, mix, all float64
 	for i, w := range shares {
-		mean, all = mean+float64(w)*v.Ops[i].MeanService, all+float64(w)
+		o := v.Ops[i]
+		made, count = made+float64(o.Count)*o.MeanService, count+float64(o.Count)
+		mix, all = mix+float64(w)*o.MeanService, all+float64(w)
 	}
-	if mean <= 0 {
+	if mix <= 0 || made <= 0 {
 		return v.TPS
 	}
-	return float64(v.PoolSize) * all / mean
+	return v.TPS * made / count / (mix / all)
 }
+
+// asList finishes a visit by lists: one that did not come to its end is an error, and that connections were idle at the end
+// is no doubt about the load generator.
+func asList(v *rundoc.Visit, load engine.Load) error {
+	n := 0
+	for _, list := range load.Lists {
+		n += len(list)
+	}
+	if made := v.Transactions + v.Failed; made < int64(n) {
+		return fmt.Errorf("%w: of a list of %d transactions %d were made in %.0f s", ErrStuck, n, made, v.Seconds)
+	}
+	v.TPS = nominal(*v, load.Weights)
+	v.Marks = slices.DeleteFunc(v.Marks, func(m rundoc.Mark) bool { return m.Code == "little" })
+	return nil
+}
+
+// ErrStuck says that statements take so long that a visit does not come to its end.
+var ErrStuck = errors.New("statements take too long to be measured")
 
 // order is a round without the pool sizes that are beyond a scenario's scope.
 func (r *run) order(round int) []visitRef {

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"errors"
 	"maps"
 	"math"
 	"reflect"
@@ -72,13 +73,20 @@ func TestVisitLists(t *testing.T) {
 	}
 }
 
-// TestBusyAll: two connections whose transactions take 1 s and 3 s, three parts to one, make 2/1.5 a second.
-func TestBusyAll(t *testing.T) {
+// TestNominal: one of each of two kinds that take 1 s and 3 s, of which the mix has three parts to one.
+func TestNominal(t *testing.T) {
 	v := rundoc.Visit{PoolSize: 2, TPS: 1, Ops: []rundoc.Op{{Count: 1, MeanService: 1}, {Count: 1, MeanService: 3}}}
-	if x := busyAll(v, []int{0, 3, 1}); math.Abs(x-2/1.5) > 1e-12 {
+	if x := nominal(v, []int{0, 3, 1}); math.Abs(x-2/1.5) > 1e-12 {
 		t.Errorf("%g/s", x)
 	}
-	if x := busyAll(v, []int{1, 3, 1}); x != 1 {
+	if x := nominal(v, []int{1, 3, 1}); x != 1 {
 		t.Errorf("%g/s where a kind is missing, want what was counted", x)
+	}
+	v.Transactions, v.Marks = 2, []rundoc.Mark{{Code: "little"}, {Code: "steal"}}
+	if err := asList(&v, engine.Load{Weights: []int{0, 1, 1}, Lists: [][]int{{1, 2}}}); err != nil || v.TPS != 1 || len(v.Marks) != 1 {
+		t.Errorf("%v, %+v", err, v)
+	}
+	if err := asList(&v, engine.Load{Weights: []int{0, 1, 1}, Lists: [][]int{{1, 2, 2}}}); !errors.Is(err, ErrStuck) {
+		t.Errorf("%v for a list without an end", err)
 	}
 }

@@ -145,7 +145,7 @@ func (s *Sweep) visit(ctx context.Context, p rundoc.Plan, ref visitRef, round, o
 	}
 	v, err := s.One(ctx, load, start)
 	if err == nil && load.Lists != nil {
-		v.TPS = busyAll(v, load.Weights)
+		err = asList(&v, load)
 	} else if err == nil && !settle(&v) {
 		// Once more, half as long again: what has not settled by then keeps its mark.
 		load.Duration += load.Duration / 2

@@ -37,19 +37,6 @@ func (r *Runner) narrowed(name string) *rundoc.Scope {
 	return nil
 }
 
-// took notes how long a transaction of a scenario takes on the slower side; where none was finished, longer than was waited.
-// The first warm-up of all decides whether the scenario is narrowed, and every later visit keeps to that.
-func (r *Runner) took(name string, done int64, elapsed time.Duration) {
-	if !r.decided[name] {
-		r.decided[name] = true
-		if fewer, ok := narrow(r.Pool, r.Measure, done, elapsed); ok {
-			r.Narrowed = append(r.Narrowed, rundoc.Scope{Scenario: name, MostPool: fewer})
-			return
-		}
-	}
-	r.mean[name] = max(r.mean[name], time.Duration(r.Pool)*elapsed/time.Duration(max(1, done)))
-}
-
 // round is a list of transactions for each connection: every kind of the scenario once, or so often that each connection has
 // two, in an order and with values that follow from the seed, the pair and the number of the round. Both sides of a pair get
 // the same, so that neither the mix nor what is under way at the ends of a window tells them apart.
@@ -82,11 +69,9 @@ func transactions(load engine.Load) (n int) {
 }
 
 // size gives the visits of a narrowed scenario so many rounds that they last as long as the others, one at least, going by
-// the first round that was made.
-func (r *Runner) size(s *rundoc.Scope, load engine.Load, elapsed time.Duration) {
-	if s.Transactions > 0 || elapsed <= 0 {
-		return
-	}
-	rounds := int((r.Measure + elapsed - 1) / elapsed)
-	s.Transactions, s.MeasureSeconds = rounds*transactions(load), (time.Duration(rounds) * elapsed).Seconds()
+// what a round took on few connections.
+func (r *Runner) size(s *rundoc.Scope, elapsed time.Duration) {
+	each := transactions(r.round(s, 0, 0))
+	rounds := int((r.Measure + elapsed - 1) / max(1, elapsed))
+	s.Transactions, s.MeasureSeconds = rounds*each, (time.Duration(rounds) * elapsed).Seconds()
 }

@@ -2,12 +2,10 @@ package trial
 
 import (
 	"maps"
-	"math"
 	"reflect"
 	"testing"
 	"time"
 
-	"pgfit/workload/engine"
 	"pgfit/workload/rundoc"
 	"pgfit/workload/scenario"
 )
@@ -43,7 +41,7 @@ func TestRounds(t *testing.T) {
 	r := &Runner{Scenarios: []scenario.Scenario{{Transactions: []scenario.Transaction{{Weight: 1}}}, three}, Measure: time.Second, Seed: 3,
 		Narrowed: []rundoc.Scope{{Scenario: "three", MostPool: 2}}}
 	s := r.narrowed("three")
-	r.size(s, r.round(s, 0, 0), 400*time.Millisecond)
+	r.size(s, 400*time.Millisecond)
 	if s.Transactions != 18 || s.MeasureSeconds != 1.2 {
 		t.Fatalf("sized %+v, want 3 rounds of 6 transactions in 1.2 s", *s)
 	}
@@ -61,16 +59,5 @@ func TestRounds(t *testing.T) {
 		if !reflect.DeepEqual(load.Lists, again[k].Lists) || load.Seed != again[k].Seed || load.Seed == other[k].Seed || load.Seed == one[(k+1)%3].Seed {
 			t.Errorf("round %d: %v with seed %d, then %v with %d; of another pair %d", k, load.Lists, load.Seed, again[k].Lists, again[k].Seed, other[k].Seed)
 		}
-	}
-}
-
-// TestListThroughput: what a list delivers is that of connections which are busy all the time with the scenario's mix,
-// whatever the end of the list looked like.
-func TestListThroughput(t *testing.T) {
-	ops := []engine.OpResult{{Count: 2, SumService: 2}, {Count: 2, SumService: 6}} // 1 s and 3 s each, three parts to one
-	load := engine.Load{Pool: 2, Lists: [][]int{{0, 1}, {1, 0}}, Weights: []int{3, 1}}
-	v := rundoc.TrialVisit{Transactions: 4, Seconds: 5}
-	if tps := charged(v) * mixed(ops, load.Weights) * steady(ops, load, 5*time.Second); math.Abs(tps-2/1.5) > 1e-12 {
-		t.Errorf("%g a second, want two connections over a mean of 1.5 s", tps)
 	}
 }

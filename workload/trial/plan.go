@@ -49,8 +49,8 @@ var ladder = []struct {
 	{12, 5 * time.Second}, {12, 7 * time.Second}, {12, 10 * time.Second}, {12, 15 * time.Second}, {12, 20 * time.Second}, {12, 30 * time.Second},
 }
 
-// fewComparisons are those that a short budget has to hold: the whole patch, what observing costs, the group that mostly
-// matters, what is left. Four that can show something beat eight that cannot.
+// fewComparisons are those that a short budget has to hold: the whole patch, the two groups that mostly matter or what
+// observing costs, what is left. Four that can show something beat eight that cannot.
 const fewComparisons = 4
 
 // MakePlan gives every comparison as many pairs, and visits as long, as the budget holds, six pairs of one second at least. It

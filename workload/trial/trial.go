@@ -25,6 +25,9 @@ const appName = "pgfit"
 // ErrStorm says that more than a tenth of the transactions failed, so that there is no throughput to compare.
 var ErrStorm = errors.New("too many operations fail")
 
+// ErrStuck says that statements take so long that a visit does not come to its end.
+var ErrStuck = errors.New("statements take too long to be compared")
+
 // Side is one of the two settings under comparison.
 type Side struct {
 	Config *pgx.ConnConfig
@@ -93,8 +96,9 @@ func (r *Runner) Compare(ctx context.Context, a, b Side, names []string, stream 
 	return visits, nil
 }
 
-// Alone makes n pairs of visits for each scenario, both to one side as if it were two: what differs is noise.
-func (r *Runner) Alone(ctx context.Context, a Side, n int) ([]rundoc.TrialVisit, error) {
+// Alone makes n pairs of visits for each scenario, both to one side as if it were two: what differs is noise. Where deadline,
+// if not zero, leaves no time for another pair, it makes fewer, one at least.
+func (r *Runner) Alone(ctx context.Context, a Side, n int, deadline time.Time) ([]rundoc.TrialVisit, error) {
 	seats, err := r.sit(ctx, a)
 	if err != nil {
 		return nil, err
@@ -105,6 +109,7 @@ func (r *Runner) Alone(ctx context.Context, a Side, n int) ([]rundoc.TrialVisit,
 	}
 	var visits []rundoc.TrialVisit
 	for i := range n {
+		begun := time.Now()
 		for _, sc := range r.Scenarios {
 			two, err := r.pair(ctx, seats, [2]int{}, sc, i+1)
 			if err != nil {
@@ -112,6 +117,9 @@ func (r *Runner) Alone(ctx context.Context, a Side, n int) ([]rundoc.TrialVisit,
 			}
 			halve(&two)
 			visits = r.add(visits, two, i+1, n*len(r.Scenarios))
+		}
+		if !deadline.IsZero() && time.Now().Add(time.Since(begun)).After(deadline) {
+			break
 		}
 	}
 	return visits, nil

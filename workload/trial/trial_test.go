@@ -191,7 +191,7 @@ func harmAndItsReverse(t *testing.T, r *Runner, good, bad Side) {
 // often, and leaves the others as they are.
 func longStatements(t *testing.T, r *Runner, side Side) {
 	r.Pool = 4
-	visits, err := r.Alone(context.Background(), side, 2)
+	visits, err := r.Alone(context.Background(), side, 2, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func longStatements(t *testing.T, r *Runner, side Side) {
 // survive a crash, with the same checksums, and a difference in them would be named.
 func writesAreCharged(t *testing.T, r *Runner, side Side) {
 	ctx := context.Background()
-	visits, err := r.Alone(ctx, side, 2)
+	visits, err := r.Alone(ctx, side, 2, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}

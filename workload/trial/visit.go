@@ -124,7 +124,7 @@ func (t *turn) end(ctx context.Context) (v rundoc.TrialVisit, err error) {
 	}
 	part := v.Seconds / (v.Seconds + t.warm.Seconds())
 	v.CheckpointSeconds = late.Seconds() * part
-	v.TPS = charged(v) * mixed(t.ops, t.load.Weights) * steady(t.ops, t.load, t.elapsed)
+	v.TPS = charged(v) * mixed(t.ops, t.load.Weights)
 	delta := observe.Delta(t.before, after)
 	v.Checkpoints = max(0, delta.CheckpointsTimed) + max(0, delta.CheckpointsReq)
 	v.Autovacuums = max(0, delta.Autovacuums)
@@ -135,19 +135,6 @@ func (t *turn) end(ctx context.Context) (v rundoc.TrialVisit, err error) {
 		}
 	}
 	return v, nil
-}
-
-// steady is the factor by which the throughput of a list would differ if every connection had been busy all the time, as it
-// is in the middle of a load that goes on: at the end of a list some have nothing left to do. It is 1 for windows.
-func steady(ops []engine.OpResult, load engine.Load, elapsed time.Duration) float64 {
-	held := 0.
-	for _, op := range ops {
-		held += op.SumService
-	}
-	if load.Lists == nil || held <= 0 {
-		return 1
-	}
-	return float64(load.Pool) * elapsed.Seconds() / held
 }
 
 // charged is the throughput of a visit with the checkpoint that it left counted into its time.

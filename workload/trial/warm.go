@@ -9,6 +9,7 @@ import (
 
 	"pgfit/workload/engine"
 	"pgfit/workload/load"
+	"pgfit/workload/rundoc"
 	"pgfit/workload/scenario"
 )
 
@@ -87,11 +88,15 @@ const (
 )
 
 func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, stretch time.Duration) error {
+	if err := r.decide(ctx, s, sc.Name); err != nil {
+		return err
+	}
+	if scope := r.narrowed(sc.Name); scope != nil {
+		_, err := s.run(ctx, r.round(scope, 0, 0))
+		return err
+	}
 	before, done, elapsed := 0.0, int64(0), time.Duration(0)
 	for range mostWarming {
-		if r.narrowed(sc.Name) != nil {
-			break
-		}
 		res, err := s.run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: stretch, Progress: r.Live})
 		if err != nil {
 			return err
@@ -103,19 +108,32 @@ func (r *Runner) warmOne(ctx context.Context, s *seat, sc scenario.Scenario, str
 		}
 		before = tps
 	}
-	if elapsed > 0 {
-		r.took(sc.Name, done, elapsed)
-	}
-	scope := r.narrowed(sc.Name)
-	if scope == nil {
+	r.mean[sc.Name] = max(r.mean[sc.Name], time.Duration(r.Pool)*elapsed/time.Duration(max(1, done)))
+	return nil
+}
+
+// decide narrows a scenario, in the first warm-up of all, when two rounds of its transactions on few connections, of which
+// the first may have read from a cold disk, say that it has to be.
+func (r *Runner) decide(ctx context.Context, s *seat, name string) error {
+	if r.decided[name] {
 		return nil
 	}
-	load := r.round(scope, 0, 0)
-	res, err := s.run(ctx, load)
-	if err != nil {
-		return err
+	scope := rundoc.Scope{Scenario: name, MostPool: min(2, r.Pool)}
+	load := r.round(&scope, 0, 0)
+	for range 2 {
+		res, err := s.run(ctx, load)
+		if err != nil {
+			return err
+		}
+		fewer, long := narrow(r.Pool, r.Measure, res.Transactions, res.Elapsed)
+		if r.decided[name] = !long; !long {
+			return nil
+		}
+		scope.MostPool = fewer
+		r.size(&scope, res.Elapsed)
 	}
-	r.size(scope, load, res.Elapsed)
+	r.decided[name] = true
+	r.Narrowed = append(r.Narrowed, scope)
 	return nil
 }
 
@@ -129,6 +147,9 @@ func (s *seat) run(ctx context.Context, load engine.Load) (*engine.Result, error
 		return nil, ctx.Err()
 	case res.Storm != "":
 		return nil, fmt.Errorf("%w: %s", ErrStorm, res.Storm)
+	}
+	if n := transactions(load); res.Transactions+res.Failed < int64(n) {
+		return nil, fmt.Errorf("%w: of a list of %d transactions %d were made in %s", ErrStuck, n, res.Transactions+res.Failed, res.Elapsed.Truncate(time.Second))
 	}
 	return res, nil
 }
