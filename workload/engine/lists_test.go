@@ -37,6 +37,10 @@ func TestLists(t *testing.T) {
 		if again != first || other == first {
 			t.Errorf("seed 7 sent\n%s\nthen\n%s\nand seed 8\n%s", first, again, other)
 		}
+		one, err := e.Run(context.Background(), Load{Pool: 2, Lists: [][]int{{0}, nil}, Duration: time.Minute})
+		if err != nil || one.Transactions != 1 || one.Elapsed >= time.Minute || len(one.Bins) > 599 {
+			t.Errorf("one transaction for two callers: %+v, %v", one, err)
+		}
 		if _, err := e.Run(context.Background(), Load{Pool: 2, Lists: [][]int{{0}}}); err == nil {
 			t.Error("one list for two callers is taken")
 		}
