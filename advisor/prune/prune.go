@@ -13,8 +13,8 @@ import (
 )
 
 // groups in the order in which they are taken back, so that a short budget measures what it can: first what observing costs,
-// where the patch is slower, since that explains it, and last where it is not; then the groups that searches found to carry most; those whose effect hardly shows
-// in short visits last. Settings of any other group stay unmeasured.
+// where the patch is slower, since that explains it, and last where it is not; then the groups that searches found to carry
+// most; those whose effect hardly shows in short visits last. Settings of any other group stay unmeasured.
 var groups = []string{logging, "memory", "planner", "parallel", "I/O", "WAL and checkpoint", "autovacuum", "other"}
 
 // logging is the group of what is there to be able to see. It is measured where it does something for every statement, so

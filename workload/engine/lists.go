@@ -37,3 +37,11 @@ func Each(weights []int, times int) []int {
 
 // LongestList ends a visit by lists that the server does not get through.
 const LongestList = 10 * time.Minute
+
+// Listed is how many transactions the lists of a load hold.
+func (l Load) Listed() (n int64) {
+	for _, list := range l.Lists {
+		n += int64(len(list))
+	}
+	return n
+}

@@ -95,9 +95,9 @@ func deckOf(weights []int) []int {
 	return deck
 }
 
-// lists make a visit to a scenario with long statements: the same transactions in each, whole decks or one of each kind, in an order and with values that
-// follow from the seed and the round, so that neither the mix nor what is under way at the ends of a window tells pool sizes
-// or rounds apart.
+// lists make a visit to a scenario with long statements: the same transactions in each, whole decks or one of each kind, in an
+// order and with values that follow from the seed and the round, so that neither the mix nor what is under way at the ends of a
+// window tells pool sizes or rounds apart.
 func lists(seed uint64, s rundoc.Scope, load engine.Load, round int) engine.Load {
 	rng := rand.New(rand.NewPCG(seed, uint64(round)))
 	counts := deckOf(load.Weights)
@@ -136,11 +136,7 @@ func nominal(v rundoc.Visit, weights []int) float64 {
 // asList finishes a visit by lists: one that did not come to its end is an error, and that connections were idle at the end
 // is no doubt about the load generator.
 func asList(v *rundoc.Visit, load engine.Load) error {
-	n := 0
-	for _, list := range load.Lists {
-		n += len(list)
-	}
-	if made := v.Transactions + v.Failed; made < int64(n) {
+	if n, made := load.Listed(), v.Transactions+v.Failed; made < n {
 		return fmt.Errorf("%w: of a list of %d transactions %d were made in %.0f s", ErrStuck, n, made, v.Seconds)
 	}
 	v.TPS = nominal(*v, load.Weights)

@@ -79,14 +79,9 @@ func (r *run) warmScenario(ctx context.Context, name string, planned, later time
 	var made, elapsed time.Duration
 	var done int64
 	for d := planned; ; d = step {
-		res, err := r.Engine.Run(ctx, engine.Load{Weights: r.Weights[name], Pool: w.PoolSize, Duration: d, Progress: r.Live})
-		switch {
-		case err != nil:
+		res, err := r.warm(ctx, engine.Load{Weights: r.Weights[name], Pool: w.PoolSize, Duration: d, Progress: r.Live})
+		if err != nil {
 			return w, err
-		case res.Storm != "":
-			return w, fmt.Errorf("%w: %s", ErrStorm, res.Storm)
-		case ctx.Err() != nil:
-			return w, ctx.Err()
 		}
 		bins = append(bins, res.Bins...)
 		done, elapsed = done+res.Transactions, elapsed+res.Elapsed
@@ -105,6 +100,18 @@ func (r *run) warmScenario(ctx context.Context, name string, planned, later time
 	}
 }
 
+// warm makes one stretch of a warm-up.
+func (r *run) warm(ctx context.Context, load engine.Load) (*engine.Result, error) {
+	res, err := r.Engine.Run(ctx, load)
+	switch {
+	case err != nil:
+		return nil, err
+	case res.Storm != "":
+		return nil, fmt.Errorf("%w: %s", ErrStorm, res.Storm)
+	}
+	return res, ctx.Err()
+}
+
 // alikeLists is by how much three lists of long statements, one after the other, may differ: there are too few of them in
 // each for less.
 const alikeLists = 0.15
@@ -113,18 +120,13 @@ const alikeLists = 0.15
 // until three of them in turn took the same time, or for as long as was planned.
 func (r *run) warmLists(ctx context.Context, w rundoc.Warmup, scope rundoc.Scope, planned time.Duration) (rundoc.Warmup, error) {
 	w.PoolSize = scope.MostPool
-	scope.Transactions = 0 // one deck
+	scope.Transactions = 0 // one of each kind
 	load := lists(r.plan.Seed, scope, engine.Load{Weights: r.Weights[w.Scenario], Pool: w.PoolSize, Progress: r.Live}, 0)
 	var took []float64
 	for begun := time.Now(); !w.Settled && (len(took) == 0 || time.Since(begun) < planned); {
-		res, err := r.Engine.Run(ctx, load)
-		switch {
-		case err != nil:
+		res, err := r.warm(ctx, load)
+		if err != nil {
 			return w, err
-		case res.Storm != "":
-			return w, fmt.Errorf("%w: %s", ErrStorm, res.Storm)
-		case ctx.Err() != nil:
-			return w, ctx.Err()
 		}
 		took = append(took, res.Elapsed.Seconds())
 		w.Seconds += res.Elapsed.Seconds()
@@ -136,13 +138,9 @@ func (r *run) warmLists(ctx context.Context, w rundoc.Warmup, scope rundoc.Scope
 		}
 	}
 	// On fewer connections than the windows before had, it is slower.
-	made := 0
-	for _, list := range load.Lists {
-		made += len(list)
-	}
 	for i := range r.plan.Scopes {
 		if s := &r.plan.Scopes[i]; s.Scenario == w.Scenario {
-			s.Transactions = r.size(w.Scenario, seconds(s.MeasureSeconds), float64(made)/w.StepSeconds)
+			s.Transactions = r.size(w.Scenario, seconds(s.MeasureSeconds), float64(load.Listed())/w.StepSeconds)
 		}
 	}
 	return w, nil

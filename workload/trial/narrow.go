@@ -55,23 +55,16 @@ func (r *Runner) round(s *rundoc.Scope, pair, number int) engine.Load {
 // visit is every round of a visit to a narrowed scenario.
 func (r *Runner) visit(s *rundoc.Scope, pair int) []engine.Load {
 	loads := []engine.Load{r.round(s, pair, 0)}
-	for n, each := 1, transactions(loads[0]); n*each < s.Transactions; n++ {
+	for n, each := 1, int(loads[0].Listed()); n*each < s.Transactions; n++ {
 		loads = append(loads, r.round(s, pair, n))
 	}
 	return loads
 }
 
-func transactions(load engine.Load) (n int) {
-	for _, list := range load.Lists {
-		n += len(list)
-	}
-	return n
-}
-
 // size gives the visits of a narrowed scenario so many rounds that they last as long as the others, one at least, going by
 // what a round took on few connections.
 func (r *Runner) size(s *rundoc.Scope, elapsed time.Duration) {
-	each := transactions(r.round(s, 0, 0))
+	each := int(r.round(s, 0, 0).Listed())
 	rounds := int((r.Measure + elapsed - 1) / max(1, elapsed))
 	s.Transactions, s.MeasureSeconds = rounds*each, (time.Duration(rounds) * elapsed).Seconds()
 }

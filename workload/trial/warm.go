@@ -148,7 +148,7 @@ func (s *seat) run(ctx context.Context, load engine.Load) (*engine.Result, error
 	case res.Storm != "":
 		return nil, fmt.Errorf("%w: %s", ErrStorm, res.Storm)
 	}
-	if n := transactions(load); res.Transactions+res.Failed < int64(n) {
+	if n := load.Listed(); res.Transactions+res.Failed < n {
 		return nil, fmt.Errorf("%w: of a list of %d transactions %d were made in %s", ErrStuck, n, res.Transactions+res.Failed, res.Elapsed.Truncate(time.Second))
 	}
 	return res, nil
