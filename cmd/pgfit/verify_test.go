@@ -122,14 +122,7 @@ func TestInterruptVerify(t *testing.T) {
 		{"the end of a run", "will show, four times in five", "", 0, main, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			dir, err := os.MkdirTemp("/var/tmp", "pgfit-int-")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { os.RemoveAll(dir) })
-			if err := os.Chmod(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
+			dir := scratchDir(t)
 			out := filepath.Join(t.TempDir(), "out")
 			cmd := exec.Command(bin, append(tc.args, "--scratch-dir", dir, "--out", out)...)
 			stderr := &watchFor{text: tc.moment, seen: make(chan struct{})}
