@@ -46,7 +46,7 @@ func VerifyPlan(v *rundoc.Verification, bytes int64, now time.Time) string {
 			fmt.Fprintf(&b, "           without this: %s\n", why)
 		}
 	}
-	where := "two scratch servers from one snapshot, taking turns"
+	where := "two scratch servers from one snapshot, taking turns and, on the way, exchanging their settings"
 	if v.Mode == rundoc.ModeSession {
 		where = "one server, SET on pgfit's own connections, taking turns"
 	}

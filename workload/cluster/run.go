@@ -187,12 +187,18 @@ func (s *Server) DataDir() string { return s.data() }
 // PID is the postmaster's.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
+// Settings are those that the server was started with, by name, beside pgfit's own.
+func (s *Server) Settings() map[string]string { return s.options }
+
 // Restart stops the server and starts it with other settings on its command line.
 func (s *Server) Restart(ctx context.Context, settings map[string]string) error {
 	if err := s.end(ctx); err != nil {
 		return err
 	}
 	s.options = settings
+	if s.shape.Memory > 0 { // as after Clone
+		s.uncache()
+	}
 	return s.start(ctx)
 }
 

@@ -90,6 +90,7 @@ type TrialVisit struct {
 	Side         string  `json:"side"` // A or B
 	Pair         int     `json:"pair"` // from 1
 	Order        int     `json:"order"`
+	Copy         int     `json:"copy,omitempty"`  // of the data, 1 or 2: the sides exchange theirs on the way
 	Seconds      float64 `json:"elapsed_seconds"` // of the measured window
 	Transactions int64   `json:"transactions"`
 	Failed       int64   `json:"failed,omitempty"`

@@ -125,7 +125,8 @@ func (p Plan) comparison(r Request, narrowed []rundoc.Scope) time.Duration {
 		length := time.Duration(s.MeasureSeconds * float64(time.Second))
 		pair, warmup = pair+length+overhead, warmup+length
 	}
-	return 2*r.setup() + 2*warmup + time.Duration(2*p.Pairs)*pair
+	exchanges := time.Duration(stretches(p.Pairs, r.Copies) - 1)
+	return 2*(r.setup()+warmup) + exchanges*2*(r.again()+warmup) + time.Duration(2*p.Pairs)*pair
 }
 
 // afterwards is the recovery check.
@@ -134,6 +135,17 @@ func (p Plan) afterwards(r Request) time.Duration { return r.setup() + 2*p.Recov
 // copyRate is bytes of data a second that are copied with their indexes, written out, and read into the caches (measured on
 // a virtual disk: 660 MB in 3.3 to 5.3 s).
 const copyRate = 150 << 20
+
+// fillRate is bytes of data a second that are read into the caches of a server that was started again.
+const fillRate = 600 << 20
+
+// again is a stop and a start with connections, and reading the data into the caches; a copy takes longer.
+func (r Request) again() time.Duration {
+	if !r.Copies {
+		return 0
+	}
+	return min(r.setup(), time.Second+time.Duration(float64(cmp.Or(r.Data, r.Bytes))/fillRate*float64(time.Second)))
+}
 
 // setup comes before each side of a comparison: a copy, a start, the connections, or the connections alone.
 func (r Request) setup() time.Duration {

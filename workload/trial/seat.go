@@ -15,6 +15,8 @@ import (
 
 // seat is a side with its connections open: those of the load, and one for counters and checkpoints.
 type seat struct {
+	name   string // A or B
+	place  int    // which of two copies of the data, 1 or 2; 0 on a server of the user's
 	eng    engine.Engine
 	conn   *pgx.Conn
 	major  int
@@ -22,15 +24,18 @@ type seat struct {
 }
 
 // sit opens every side. Where one fails, all are closed again.
-func (r *Runner) sit(ctx context.Context, sides ...Side) (seats []*seat, err error) {
+func (r *Runner) sit(ctx context.Context, places ...place) (seats []*seat, err error) {
 	defer func() {
 		if err != nil {
 			closeAll(seats)
 		}
 	}()
-	for _, side := range sides {
-		s, err := r.open(ctx, side)
+	for i, p := range places {
+		s, err := r.open(ctx, p.Side)
 		if s != nil {
+			if s.name = p.name; p.Server != nil {
+				s.place = i + 1
+			}
 			seats = append(seats, s)
 		}
 		if err != nil {
@@ -56,7 +61,7 @@ func (r *Runner) open(ctx context.Context, side Side) (*seat, error) {
 		return s, err
 	}
 	s.major = version / 10000
-	if err := s.analyze(ctx); err != nil {
+	if err := s.analyze(ctx, side.stale); err != nil {
 		return s, err
 	}
 	connect := side.Config.Config.Copy()
@@ -79,14 +84,16 @@ func (r *Runner) open(ctx context.Context, side Side) (*seat, error) {
 	return s, nil
 }
 
-// analyze makes the statistics anew on a scratch server whose default_statistics_target is not that of the snapshot:
-// before that the setting has no effect.
-func (s *seat) analyze(ctx context.Context) error {
+const statisticsTarget = "default_statistics_target"
+
+// analyze makes the statistics anew on a scratch server whose default_statistics_target is not that of the snapshot, or,
+// stale, of the server that had these data before: until then the setting has no effect.
+func (s *seat) analyze(ctx context.Context, stale bool) error {
 	var stock bool
-	if err := s.conn.QueryRow(ctx, "SELECT setting = boot_val FROM pg_settings WHERE name = 'default_statistics_target'").Scan(&stock); err != nil {
+	if err := s.conn.QueryRow(ctx, "SELECT setting = boot_val FROM pg_settings WHERE name = $1", statisticsTarget).Scan(&stock); err != nil {
 		return err
 	}
-	if s.server == nil || stock {
+	if s.server == nil || stock && !stale {
 		return nil
 	}
 	rows, err := s.conn.Query(ctx, "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = $1 ORDER BY 1", load.Schema)

@@ -33,6 +33,8 @@ type Side struct {
 	Config *pgx.ConnConfig
 	Server *cluster.Server   // nil: a server that pgfit did not start; nothing but pgfit's own sessions is touched
 	Set    map[string]string // given to pgfit's own sessions on connecting
+
+	stale bool // the statistics may have been made with another default_statistics_target
 }
 
 // Runner makes the visits of comparisons.
@@ -65,41 +67,29 @@ type Runner struct {
 const overhead = 300 * time.Millisecond
 
 // Compare makes Pairs pairs of visits for every scenario. The order of scenarios, and of A and B in a pair, follows from the
-// seed and stream. Where deadline, if not zero, leaves no time for another pair, it ends earlier without an error. With an
-// error, such as the context's, the visits made so far come back too. names limits the scenarios; nil is all.
+// seed and stream. Two servers exchange their settings on the way, and may be left so. Where deadline, if not zero, leaves no time for another
+// pair, it ends earlier without an error. With an error, such as the context's, the visits made so far come back too. names
+// limits the scenarios; nil is all.
 func (r *Runner) Compare(ctx context.Context, a, b Side, names []string, stream uint64, deadline time.Time) ([]rundoc.TrialVisit, error) {
-	seats, err := r.sit(ctx, a, b)
-	if err != nil {
-		return nil, err
-	}
-	defer closeAll(seats)
-	scenarios := r.named(names)
-	if err := r.warm(ctx, seats, scenarios); err != nil {
-		return nil, err
-	}
-	rng := rand.New(rand.NewPCG(r.Seed, stream))
-	var visits []rundoc.TrialVisit
-	for pair := 1; pair <= r.Pairs; pair++ {
-		begun := time.Now()
-		for _, s := range rng.Perm(len(scenarios)) {
-			first := rng.IntN(2)
-			two, err := r.pair(ctx, seats, [2]int{first, 1 - first}, scenarios[s], pair)
-			if err != nil {
-				return visits, err
+	s := series{Runner: r, places: [2]place{{a, "A"}, {b, "B"}}, scenarios: r.named(names), rng: rand.New(rand.NewPCG(r.Seed, stream)), deadline: deadline}
+	n := stretches(r.Pairs, a.Server != nil && b.Server != nil && a.Server != b.Server)
+	for i := range n {
+		if i > 0 {
+			if err := s.exchange(ctx); err != nil {
+				return s.visits, err
 			}
-			visits = r.add(visits, two, pair, r.Pairs*len(scenarios))
 		}
-		if !deadline.IsZero() && time.Now().Add(time.Since(begun)).After(deadline) {
-			break
+		if all, err := s.stretch(ctx, r.Pairs*(i+1)/n); err != nil || !all {
+			return s.visits, err
 		}
 	}
-	return visits, nil
+	return s.visits, nil
 }
 
 // Alone makes n pairs of visits for each scenario, both to one side as if it were two: what differs is noise. Where deadline,
 // if not zero, leaves no time for another pair, it makes fewer, one at least.
 func (r *Runner) Alone(ctx context.Context, a Side, n int, deadline time.Time) ([]rundoc.TrialVisit, error) {
-	seats, err := r.sit(ctx, a)
+	seats, err := r.sit(ctx, place{a, "A"})
 	if err != nil {
 		return nil, err
 	}

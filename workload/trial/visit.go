@@ -57,7 +57,7 @@ func (r *Runner) pair(ctx context.Context, seats []*seat, sides [2]int, sc scena
 		if visits[i], err = turns[i].end(ctx); err != nil {
 			return visits, fmt.Errorf("%s: %w", sc.Name, err)
 		}
-		visits[i].Scenario, visits[i].Side = sc.Name, string("AB"[side])
+		visits[i].Scenario, visits[i].Side, visits[i].Copy = sc.Name, seats[side].name, seats[side].place
 	}
 	return visits, nil
 }
