@@ -54,7 +54,7 @@ func (p *page) checks(all []plan.Check) {
 		late, unsteady = math.Max(late, c.LagP99), math.Max(unsteady, c.Unsteady)
 	}
 	if unsteady > 0 {
-		p.para("Of the predicted mean waits up to %s ms come of the server's own unsteadiness: stretches slower than the demand, as the sweep met them. How many a check meets is chance.", millis3(unsteady))
+		p.para("Of the predicted mean waits up to %s ms come of the server's own unsteadiness: stretches slower than the demand, as visits of a closed loop met them. How many a check meets is chance.", millis3(unsteady))
 	}
 	for i, c := range all {
 		if c.Speed != 1 && (i == 0 || all[i-1].Scenario != c.Scenario) {

@@ -55,15 +55,15 @@ type Capacity struct {
 	// Precision is what the sweep reached.
 	Precision Precision `json:"precision"`
 
-	grid   []float64   // X at whole numbers of connections, from 0
-	traces [][]float64 // throughput in stretches of step over the mean of its pool size, by visit, around the chosen one
-	step   float64     // in seconds
+	grid   []float64    // X at whole numbers of connections, from 0
+	replay queue.Replay // throughput over the mean of its pool size, by visit, around the chosen one
 }
 
-// Unsteady is what callers who come at a rate, in 1/s, wait for n connections because the server is not steady: as the visits
-// to pool sizes around the chosen one, half to twice as many, show it.
-func (c Capacity) Unsteady(rate, n float64) queue.Backlog {
-	return queue.Unsteady(rate, c.Throughput(n), c.traces, c.step)
+// Unsteady is what callers who come at a rate, in 1/s, wait for n connections because the server is not steady, when free of
+// those are idle in the mean; with none, what they wait for the server's work. The visits to pool sizes around the chosen one,
+// half to twice as many, show how steady it is.
+func (c Capacity) Unsteady(rate, n, free float64) queue.Backlog {
+	return c.replay.Unsteady(rate, c.Throughput(n), free)
 }
 
 // Lengths in seconds of the stretches of rundoc.Visit.Bins and Fine. Unsteady goes through the finest stretches that hold
@@ -75,7 +75,7 @@ const (
 	leastInStretch = 100
 )
 
-// trace fills traces.
+// trace fills replay.
 func (c *Capacity) trace(byPool map[int][]rundoc.Visit) {
 	fine, k := true, math.Ceil(leastInStretch/(c.At(c.Chosen).TPS*fineStep))
 	for _, l := range c.Levels {
@@ -83,8 +83,8 @@ func (c *Capacity) trace(byPool map[int][]rundoc.Visit) {
 			fine = fine && v.Fine != nil
 		}
 	}
-	if c.step = binStep; fine && k < binStep/fineStep {
-		c.step = k * fineStep
+	if c.replay.Step = binStep; fine && k < binStep/fineStep {
+		c.replay.Step = k * fineStep
 	}
 	for _, l := range c.Levels {
 		if 2*l.Pool >= c.Chosen && l.Pool <= 2*c.Chosen {
@@ -99,27 +99,28 @@ func (c *Capacity) trace(byPool map[int][]rundoc.Visit) {
 func (c *Capacity) follow(v rundoc.Visit, mean float64) {
 	bins, each := v.Bins, 1
 	switch {
-	case c.step == 0: // it was not traced
+	case c.replay.Step == 0: // it was not traced
 		return
-	case c.step < binStep:
-		bins, each = v.Fine, int(math.Round(c.step/fineStep))
+	case c.replay.Step < binStep:
+		bins, each = v.Fine, int(math.Round(c.replay.Step/fineStep))
 	}
-	whole := int(v.Seconds/c.step + 0.01)
+	whole := int(v.Seconds/c.replay.Step + 0.01)
 	if whole*each > len(bins) {
 		return
 	}
 	relative := make([]float64, whole)
 	for i := range relative {
 		for _, n := range bins[i*each : (i+1)*each] {
-			relative[i] += float64(n) / c.step / mean
+			relative[i] += float64(n) / c.replay.Step / mean
 		}
 	}
-	c.traces = append(c.traces, relative)
+	c.replay.Traces = append(c.replay.Traces, relative)
 }
 
 // Since is the curve at the speed of visits in a closed loop that were made after the sweep, at any pool sizes: as much
 // faster or slower throughout as they are in the geometric mean, which is the factor that comes with it, 1 without any. What
-// Unsteady goes through are their stretches as well.
+// Unsteady goes through are visits by themselves, as the ones are that the curve is held against: these alone where they last
+// as long as those of the sweep, else all of them.
 func (c Capacity) Since(visits []rundoc.Visit) (Capacity, float64) {
 	sum, n := 0.0, 0.0
 	for _, v := range visits {
@@ -132,11 +133,14 @@ func (c Capacity) Since(visits []rundoc.Visit) (Capacity, float64) {
 	}
 	factor := math.Exp(sum / n)
 	s := c.Scaled(factor)
-	s.traces = slices.Clone(c.traces)
+	s.replay.Traces, s.replay.Apart = nil, true
 	for _, v := range visits {
 		if x := s.Throughput(float64(v.PoolSize)); x > 0 {
 			s.follow(v, x)
 		}
+	}
+	if s.replay.Seconds() < c.replay.Seconds() {
+		s.replay.Traces = slices.Concat(c.replay.Traces, s.replay.Traces)
 	}
 	return s, factor
 }

@@ -30,23 +30,23 @@ func traced(visits ...rundoc.Visit) Capacity {
 // show. With few transactions the stretches are longer, and so they are when a document has no fine ones.
 func TestStandstill(t *testing.T) {
 	fine := traced(halting(20000), halting(20000))
-	if w := fine.Unsteady(10000, 8).Mean; fine.step != .01 || math.Abs(w-.00087) > .0001 {
-		t.Errorf("%.3g ms by steps of %g s, want 0.87", 1e3*w, fine.step)
+	if w := fine.Unsteady(10000, 8, 0).Mean; fine.replay.Step != .01 || math.Abs(w-.00087) > .0001 {
+		t.Errorf("%.3g ms by steps of %g s, want 0.87", 1e3*w, fine.replay.Step)
 	}
 	old := halting(20000)
 	old.Fine = nil
 	for name, c := range map[string]Capacity{"no fine stretches": traced(halting(20000), old), "few transactions": traced(halting(970))} {
-		if w := c.Unsteady(.5*c.Levels[0].TPS, 8).Mean; c.step != .1 || w != 0 {
-			t.Errorf("%s: %.3g ms by steps of %g s", name, 1e3*w, c.step)
+		if w := c.Unsteady(.5*c.Levels[0].TPS, 8, 0).Mean; c.replay.Step != .1 || w != 0 {
+			t.Errorf("%s: %.3g ms by steps of %g s", name, 1e3*w, c.replay.Step)
 		}
 	}
-	if c := traced(halting(4850)); c.step != .03 {
-		t.Errorf("4850/s: steps of %g s, want 30 ms, which hold 145", c.step)
+	if c := traced(halting(4850)); c.replay.Step != .03 {
+		t.Errorf("4850/s: steps of %g s, want 30 ms, which hold 145", c.replay.Step)
 	}
 }
 
-// TestSince: a closed loop after the sweep that is a fifth slower makes the whole curve so, and what it shows is gone through
-// as well.
+// TestSince: a closed loop after the sweep that is a fifth slower makes the whole curve so, and what it shows is gone
+// through, with the sweep where that lasted longer.
 func TestSince(t *testing.T) {
 	steady := halting(20000)
 	for i := range steady.Fine {
@@ -54,11 +54,16 @@ func TestSince(t *testing.T) {
 	}
 	c := traced(steady)
 	c.tabulate()
-	if same, by := c.Since(nil); by != 1 || math.Abs(same.Throughput(8)-20000) > 1e-6 || c.Unsteady(10000, 8).Mean != 0 {
+	if same, by := c.Since(nil); by != 1 || math.Abs(same.Throughput(8)-20000) > 1e-6 || c.Unsteady(10000, 8, 0).Mean != 0 {
 		t.Errorf("nothing came after, and it is %g times as fast", by)
 	}
 	now, by := c.Since([]rundoc.Visit{halting(16000)})
-	if math.Abs(by-.8) > 1e-9 || math.Abs(now.Throughput(8)-16000) > 1e-6 || len(c.traces) != 1 || len(now.traces) != 2 || now.Unsteady(8000, 8).Mean < .0003 {
-		t.Errorf("%g times as fast, %g/s, %d traces, %v", by, now.Throughput(8), len(now.traces), now.Unsteady(8000, 8))
+	if math.Abs(by-.8) > 1e-9 || math.Abs(now.Throughput(8)-16000) > 1e-6 || len(c.replay.Traces) != 1 || len(now.replay.Traces) != 1 || now.Unsteady(8000, 8, 0).Mean < .0003 {
+		t.Errorf("%g times as fast, %g/s, %d traces, %v", by, now.Throughput(8), len(now.replay.Traces), now.Unsteady(8000, 8, 0))
+	}
+	c = traced(steady, steady)
+	c.tabulate()
+	if now, _ := c.Since([]rundoc.Visit{halting(20000)}); len(now.replay.Traces) != 3 {
+		t.Errorf("%d traces of a sweep of two seconds and one after it", len(now.replay.Traces))
 	}
 }

@@ -129,7 +129,7 @@ func Checks(doc *rundoc.Document, curves []capacity.Capacity) []Check {
 
 func check(c capacity.Capacity, speed float64, pool int, rate float64, visits []rundoc.Visit) Check {
 	a := server{curve: c, slow: 1, processes: 1}.answer(rate, pool)
-	out := Check{Scenario: c.Scenario, Speed: speed, PoolSize: pool, Rate: rate, Visits: len(visits), Used: rate / c.Throughput(float64(pool)), Unsteady: a.behind.Mean}
+	out := Check{Scenario: c.Scenario, Speed: speed, PoolSize: pool, Rate: rate, Visits: len(visits), Used: rate / c.Throughput(float64(pool)), Unsteady: a.held.Mean}
 	var waits, p50, p99 []float64
 	for _, v := range visits {
 		wait, count := 0.0, 0.0

@@ -69,9 +69,10 @@ func TestChecksAtPresentSpeed(t *testing.T) {
 	}
 }
 
-// TestUnsteadyServer: a server stands still for 0.2 s in every 2 s. Of callers at 100/s the tenth that comes then waits for the
-// rest of it and for the backlog, and as many again as need a tenth of a second to catch up: some 16 ms at the mean, which a
-// steady server would spare them. No pool size mends that, so the recommended one stays.
+// TestUnsteadyServer: a server stands still for 0.2 s in every 2 s. Of callers at 100/s, 20 come then; seven find one of twelve
+// connections idle, and the others wait for the rest of it and for those before them: 6.8 ms in the mean of all (the area of
+// the backlog above seven over the arrivals), or less by the mid-points of stretches of a tenth of a second. Answers are late
+// for all 20. No pool size mends that, so the recommended one stays.
 func TestUnsteadyServer(t *testing.T) {
 	steady := run(t, linear, 0, 1, 2, 4, 8, 16, 32, 64)
 	unsteady := run(t, linear, 0, 1, 2, 4, 8, 16, 32, 64)
@@ -91,11 +92,14 @@ func TestUnsteadyServer(t *testing.T) {
 		t.Errorf("a pool of %d, then %d; unsteady by %v", before.Now.PerProcess, after.Now.PerProcess, before.Now.Unsteady)
 	}
 	extra := after.Now.WaitMean.Value - before.Now.WaitMean.Value
-	if math.Abs(extra-after.Now.Unsteady.Value) > 1e-9 || extra < .012 || extra > .02 {
+	if math.Abs(extra-after.Now.Unsteady.Value) > 1e-9 || extra < .004 || extra > .008 {
 		t.Errorf("the mean wait grows by %v, of which %v comes of it", extra, after.Now.Unsteady.Value)
 	}
-	if w := after.Now.WaitP99.Value; w < .15 || w > .25 {
-		t.Errorf("p99 of the wait is %v, want about the stillstand", w)
+	if w := after.Now.WaitP99.Value; w < .05 || w > .15 {
+		t.Errorf("p99 of the wait is %v, want about the standstill less what the idle connections take", w)
+	}
+	if later := after.Now.P99.Value - before.Now.P99.Value; later < .04 {
+		t.Errorf("p99 of the latency grows by %v", later)
 	}
 }
 

@@ -40,7 +40,7 @@ func (s servers) row(factor, rate float64) Row {
 	r.Busy = three(func(a answer) float64 { return a.busy })
 	r.WaitShare = three(func(a answer) float64 { return a.share })
 	r.WaitMean = three(func(a answer) float64 { return a.wait })
-	r.Unsteady = three(func(a answer) float64 { return a.behind.Mean })
+	r.Unsteady = three(func(a answer) float64 { return a.held.Mean })
 	r.WaitP99 = three(func(a answer) float64 { return a.waitP99 })
 	r.P50 = three(func(a answer) float64 { return a.quantile(.5) })
 	r.P99 = three(func(a answer) float64 { return a.quantile(.99) })
@@ -125,7 +125,8 @@ type server struct {
 type answer struct {
 	used, busy, share, wait, waitP99 float64
 	queue                            queue.Wait    // for a connection of a server that is steady
-	behind                           queue.Backlog // what is added since it is not
+	behind                           queue.Backlog // what is added since it is not: to the time until an answer
+	held                             queue.Backlog // and to the wait for a connection, of which there are idle ones when it slows down
 	times                            []atom
 }
 
@@ -140,11 +141,12 @@ func (s server) answer(rate float64, per int) answer {
 		inf := math.Inf(1)
 		return answer{used: math.Max(a.used, 1), busy: total, share: 1, wait: inf, waitP99: inf}
 	}
-	a.queue, a.behind, a.busy = w, s.curve.Unsteady(rate, total), w.Busy*float64(s.processes)
-	a.share, a.wait = 1-(1-w.P)*(1-a.behind.Share), w.Mean+a.behind.Mean
+	a.queue, a.busy = w, w.Busy*float64(s.processes)
+	a.behind, a.held = s.curve.Unsteady(rate, total, 0), s.curve.Unsteady(rate, total, total-a.busy)
+	a.share, a.wait = 1-(1-w.P)*(1-a.held.Share), w.Mean+a.held.Mean
 	a.waitP99 = w.Quantile(.99)
-	if a.behind.Mean > 0 {
-		a.waitP99 = answer{queue: w, behind: a.behind, share: a.share, times: []atom{{0, 1}}}.quantile(.99)
+	if a.held.Mean > 0 {
+		a.waitP99 = answer{queue: w, behind: a.held, share: a.share, times: []atom{{0, 1}}}.quantile(.99)
 	}
 	a.times = s.times(rate, w)
 	return a
