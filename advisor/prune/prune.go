@@ -39,8 +39,9 @@ func GroupOf(family string) string {
 	return family
 }
 
-// Next is the comparison to make after those that a verification has; false when all are made. With last set it gives
-// only what has to be measured in any case: what is left of the patch against the present settings.
+// Next is the comparison to make after those that a verification has; false when all are made. With last set there is time for
+// one: that is what is left of the patch against the present settings, or, while nothing has been dropped, the next to be taken
+// back.
 func Next(v *rundoc.Verification, last bool) (rundoc.Comparison, bool) {
 	s := follow(v)
 	switch {
@@ -53,14 +54,14 @@ func Next(v *rundoc.Verification, last bool) (rundoc.Comparison, bool) {
 	case s.failed(rundoc.StepPatch):
 		return rundoc.Comparison{}, false
 	}
-	if c, ok := s.takeBack(); ok && !last {
+	if c, ok := s.finish(); ok && last {
+		return c, true
+	}
+	if c, ok := s.takeBack(); ok {
 		return c, true
 	}
 	if c, ok := s.finish(); ok {
 		return c, true
-	}
-	if last {
-		return rundoc.Comparison{}, false
 	}
 	return s.parts()
 }
@@ -94,18 +95,23 @@ func (s *state) rival(r rundoc.Rival) *rundoc.Comparison {
 	return s.find(rundoc.StepPatch, r.Name)
 }
 
-// takeBack is the next group or single setting to be left out.
+// takeBack is the next group or single setting to be left out. What harms is looked into at once, since beside it the rest may
+// not show; which settings of a group it is that help comes after all groups.
 func (s *state) takeBack() (rundoc.Comparison, bool) {
-	for _, g := range s.order() {
-		removable := s.removable(g)
-		if !s.has(rundoc.StepGroup, g) {
-			if len(removable) > 0 {
-				return s.without(rundoc.StepGroup, g, removable), true
+	for _, helping := range []bool{false, true} {
+		for _, g := range s.order() {
+			removable := s.removable(g)
+			if !s.has(rundoc.StepGroup, g) {
+				if len(removable) > 0 {
+					return s.without(rundoc.StepGroup, g, removable), true
+				}
+				continue
 			}
-			continue
-		}
-		for _, name := range s.singles(g) {
-			return s.without(rundoc.StepSetting, name, []string{name}), true
+			for _, name := range s.singles(g) {
+				if helping == (s.groupOutcome[g] == Helps) {
+					return s.without(rundoc.StepSetting, name, []string{name}), true
+				}
+			}
 		}
 	}
 	return rundoc.Comparison{}, false

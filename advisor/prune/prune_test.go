@@ -47,21 +47,18 @@ func (l *lab) measure(v *rundoc.Verification, c rundoc.Comparison) rundoc.Compar
 	return c
 }
 
-// run makes every comparison that Next asks for, at most steps of them, and then the last ones.
+// run makes every comparison that Next asks for, at most steps of them, and then the last one.
 func (l *lab) run(v *rundoc.Verification, steps int) []string {
 	var asked []string
-	for last := false; ; {
-		c, ok := Next(v, last)
-		switch {
-		case !ok:
-			return asked
-		case !last && len(asked) >= steps:
-			last = true
-			continue
+	for range steps + 1 {
+		c, ok := Next(v, len(asked) == steps)
+		if !ok {
+			break
 		}
 		asked = append(asked, strings.TrimSpace(c.Step+" "+c.Name))
 		v.Comparisons = append(v.Comparisons, l.measure(v, c))
 	}
+	return asked
 }
 
 func setting(name, group, apply string) rundoc.PatchSetting {
@@ -359,6 +356,27 @@ func TestAgainstSees(t *testing.T) {
 		}
 		if got := Judge(v).Rivals[0].NotCompared; slices.Contains(got, "track_io_timing") == tc.sees {
 			t.Errorf("against %v not compared: %v", tc.rival, got)
+		}
+	}
+}
+
+// TestGroupsFirst: every group is measured before the settings of one that helps are told apart, but the culprit of one that
+// harms is looked for at once. The last comparison that there is time for is not left out for want of something dropped.
+func TestGroupsFirst(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		effect float64
+		steps  int
+		want   string
+	}{
+		{"helps", .3, 5, "noise, patch, group memory, group planner, group WAL and checkpoint, pruned"},
+		{"harms", -.3, 4, "noise, patch, group memory, setting shared_buffers, pruned"},
+		{"the last one", .3, 3, "noise, patch, group memory, group planner"},
+	} {
+		v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads", "writes"}, Pairs: 6}
+		l := &lab{rng: rand.New(rand.NewPCG(3, 11)), effects: map[string]map[string]float64{"work_mem": both(tc.effect)}, noise: .004, pairs: 6, checkpoints: 1}
+		if got := strings.Join(l.run(v, tc.steps), ", "); got != tc.want {
+			t.Errorf("%s: asked %s, want %s", tc.name, got, tc.want)
 		}
 	}
 }
