@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -45,4 +47,32 @@ func TestLists(t *testing.T) {
 			t.Error("one list for two callers is taken")
 		}
 	})
+}
+
+// TestDeal: with costs the lists take as long as each other, as far as the transactions allow; without, they hold equally many.
+// Each transaction is dealt as often as was asked for, and in another order by another seed.
+func TestDeal(t *testing.T) {
+	cost := []float64{2.3, .7, 1.7, .1, .3, .04}
+	orders := map[string]bool{}
+	for seed := range uint64(50) {
+		lists := Deal([]int{1, 1, 1, 1, 1, 1}, cost, 2, rand.New(rand.NewPCG(seed, 1)))
+		var took [2]float64
+		made := make([]int, 6)
+		for i, list := range lists {
+			for _, script := range list {
+				took[i], made[script] = took[i]+cost[script], made[script]+1
+			}
+		}
+		if longest := max(took[0], took[1]); longest > 2.75 || !slices.Equal(made, []int{1, 1, 1, 1, 1, 1}) {
+			t.Errorf("seed %d: %v takes %v", seed, lists, took)
+		}
+		orders[fmt.Sprint(lists)] = true
+		alike := Deal([]int{0, 5, 2}, nil, 3, rand.New(rand.NewPCG(seed, 1)))
+		if len(alike[0]) != 3 || len(alike[1]) != 2 || len(alike[2]) != 2 {
+			t.Errorf("seed %d: %v", seed, alike)
+		}
+	}
+	if len(orders) < 10 {
+		t.Errorf("only %d orders", len(orders))
+	}
 }

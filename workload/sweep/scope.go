@@ -97,8 +97,8 @@ func deckOf(weights []int) []int {
 
 // lists make a visit to a scenario with long statements: the same transactions in each, whole decks or one of each kind, in an
 // order and with values that follow from the seed and the round, so that neither the mix nor what is under way at the ends of a
-// window tells pool sizes or rounds apart.
-func lists(seed uint64, s rundoc.Scope, load engine.Load, round int) engine.Load {
+// window tells pool sizes or rounds apart. cost is what each script takes, nil when that is not known.
+func lists(seed uint64, s rundoc.Scope, cost []float64, load engine.Load, round int) engine.Load {
 	rng := rand.New(rand.NewPCG(seed, uint64(round)))
 	counts := deckOf(load.Weights)
 	times := s.Transactions / sum(counts)
@@ -108,7 +108,8 @@ func lists(seed uint64, s rundoc.Scope, load engine.Load, round int) engine.Load
 	if times == 0 { // a deck takes too long
 		counts = engine.Each(load.Weights, 1)
 	}
-	load.Lists, load.Seed = engine.Deal(counts, load.Pool, rng), rng.Uint64()|1
+	load.Seed = rng.Uint64() | 1 // at first: the values are the same at every pool size
+	load.Lists = engine.Deal(counts, cost, load.Pool, rng)
 	load.Warmup, load.Duration = 0, engine.LongestList
 	return load
 }

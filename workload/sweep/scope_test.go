@@ -57,15 +57,15 @@ func TestVisitLists(t *testing.T) {
 	}
 	scope := rundoc.Scope{Scenario: "long", MostPool: 2, MeasureSeconds: 5, Transactions: 12}
 	load := engine.Load{Weights: []int{0, 1, 2, 3}, Pool: 1}
-	one := lists(7, scope, load, 1)
+	one := lists(7, scope, nil, load, 1)
 	load.Pool = 2
-	two, other := lists(7, scope, load, 1), lists(7, scope, load, 2)
+	two, other := lists(7, scope, nil, load, 1), lists(7, scope, nil, load, 2)
 	want := map[int]int{1: 2, 2: 4, 3: 6}
 	if !maps.Equal(count(one), want) || !maps.Equal(count(two), want) || len(one.Lists) != 1 || len(two.Lists) != 2 || one.Seed != two.Seed {
 		t.Errorf("%v with seed %d and %v with %d, want %v twice", one.Lists, one.Seed, two.Lists, two.Seed, want)
 	}
 	scope.Transactions = 3
-	if few := lists(7, scope, load, 1); !maps.Equal(count(few), map[int]int{1: 1, 2: 1, 3: 1}) {
+	if few := lists(7, scope, nil, load, 1); !maps.Equal(count(few), map[int]int{1: 1, 2: 1, 3: 1}) {
 		t.Errorf("%v where a deck takes too long, want one of each", few.Lists)
 	}
 	if other.Seed == two.Seed || reflect.DeepEqual(other.Lists, two.Lists) {

@@ -44,7 +44,7 @@ func (s *Sweep) Run(ctx context.Context, p *rundoc.Plan, start time.Time, deadli
 	if err := s.Engine.Grow(ctx, slices.Max(p.Levels)); err != nil {
 		return nil, fmt.Errorf("opening %d connections: %w", slices.Max(p.Levels), err)
 	}
-	r := run{Sweep: s, plan: p, start: start, deadline: deadline, levels: slices.Clone(p.Levels)}
+	r := run{Sweep: s, plan: p, start: start, deadline: deadline, levels: slices.Clone(p.Levels), cost: map[string][]float64{}}
 	if err := r.firstWarmup(ctx); err != nil {
 		return nil, err
 	}
@@ -72,7 +72,8 @@ type run struct {
 	start, deadline time.Time
 	levels          []int
 	visits          []rundoc.Visit
-	last            time.Duration // of the last round
+	last            time.Duration        // of the last round
+	cost            map[string][]float64 // of each script in seconds, by scenario with long statements
 }
 
 // round visits every pool size with every scenario once.
@@ -80,7 +81,7 @@ func (r *run) round(ctx context.Context, round int) error {
 	begun := time.Now()
 	order := r.order(round)
 	for i, ref := range order {
-		v, err := r.visit(ctx, *r.plan, ref, round, len(r.visits), r.start)
+		v, err := r.visit(ctx, ref, round, len(r.visits))
 		if err != nil {
 			return err
 		}
@@ -132,7 +133,8 @@ func (r *run) again(ctx context.Context) error {
 	return nil
 }
 
-func (s *Sweep) visit(ctx context.Context, p rundoc.Plan, ref visitRef, round, order int, start time.Time) (rundoc.Visit, error) {
+func (r *run) visit(ctx context.Context, ref visitRef, round, order int) (rundoc.Visit, error) {
+	p, s := r.plan, r.Sweep
 	name := p.Scenarios[ref.scenario]
 	load := s.Shape
 	load.Weights, load.Pool, load.Progress = s.Weights[name], ref.level, s.Live
@@ -140,16 +142,16 @@ func (s *Sweep) visit(ctx context.Context, p rundoc.Plan, ref visitRef, round, o
 	if scope, ok := p.Scope(name); ok {
 		load.Duration = seconds(scope.MeasureSeconds)
 		if scope.Transactions > 0 {
-			load = lists(p.Seed, scope, load, round)
+			load = lists(p.Seed, scope, r.cost[name], load, round)
 		}
 	}
-	v, err := s.One(ctx, load, start)
+	v, err := s.One(ctx, load, r.start)
 	if err == nil && load.Lists != nil {
 		err = asList(&v, load)
 	} else if err == nil && !settle(&v) {
 		// Once more, half as long again: what has not settled by then keeps its mark.
 		load.Duration += load.Duration / 2
-		if v, err = s.One(ctx, load, start); err == nil {
+		if v, err = s.One(ctx, load, r.start); err == nil {
 			settle(&v)
 		}
 	}

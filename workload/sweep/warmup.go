@@ -121,7 +121,7 @@ const alikeLists = 0.15
 func (r *run) warmLists(ctx context.Context, w rundoc.Warmup, scope rundoc.Scope, planned time.Duration) (rundoc.Warmup, error) {
 	w.PoolSize = scope.MostPool
 	scope.Transactions = 0 // one of each kind
-	load := lists(r.plan.Seed, scope, engine.Load{Weights: r.Weights[w.Scenario], Pool: w.PoolSize, Progress: r.Live}, 0)
+	load := lists(r.plan.Seed, scope, nil, engine.Load{Weights: r.Weights[w.Scenario], Pool: w.PoolSize, Progress: r.Live}, 0)
 	var took []float64
 	for begun := time.Now(); !w.Settled && (len(took) == 0 || time.Since(begun) < planned); {
 		res, err := r.warm(ctx, load)
@@ -129,6 +129,7 @@ func (r *run) warmLists(ctx context.Context, w rundoc.Warmup, scope rundoc.Scope
 			return w, err
 		}
 		took = append(took, res.Elapsed.Seconds())
+		r.cost[w.Scenario] = engine.Costs(res)
 		w.Seconds += res.Elapsed.Seconds()
 		w.StepSeconds = res.Elapsed.Seconds()
 		if n := len(took); n >= agreeing {

@@ -48,8 +48,9 @@ func (r *Runner) round(s *rundoc.Scope, pair, number int) engine.Load {
 		kinds += min(w, 1)
 	}
 	times := (2*s.MostPool + kinds - 1) / kinds
-	lists := engine.Deal(engine.Each(weights, times), s.MostPool, rng)
-	return engine.Load{Weights: weights, Pool: s.MostPool, Lists: lists, Seed: rng.Uint64() | 1, Duration: engine.LongestList, Progress: r.Live}
+	load := engine.Load{Weights: weights, Pool: s.MostPool, Seed: rng.Uint64() | 1, Duration: engine.LongestList, Progress: r.Live}
+	load.Lists = engine.Deal(engine.Each(weights, times), r.cost[s.Scenario], s.MostPool, rng)
+	return load
 }
 
 // visit is every round of a visit to a narrowed scenario.

@@ -60,6 +60,7 @@ type Runner struct {
 
 	decided map[string]bool          // by scenario: whether it is to be narrowed
 	mean    map[string]time.Duration // of a transaction, by scenario, as the warm-up showed it
+	cost    map[string][]float64     // of each script in seconds, by narrowed scenario
 }
 
 // overhead of a visit beside warm-up and window: counters, thawing, the checkpoint that follows (measured: 60 to 400 ms on

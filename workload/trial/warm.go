@@ -18,7 +18,7 @@ import (
 func (r *Runner) warm(ctx context.Context, seats []*seat, scenarios []scenario.Scenario) error {
 	r.mean = map[string]time.Duration{}
 	if r.decided == nil {
-		r.decided = map[string]bool{}
+		r.decided, r.cost = map[string]bool{}, map[string][]float64{}
 	}
 	for i, s := range seats {
 		focus(seats, i)
@@ -130,6 +130,7 @@ func (r *Runner) decide(ctx context.Context, s *seat, name string) error {
 			return nil
 		}
 		scope.MostPool = fewer
+		r.cost[name] = engine.Costs(res)
 		r.size(&scope, res.Elapsed)
 	}
 	r.decided[name] = true
