@@ -91,7 +91,7 @@ type TrialVisit struct {
 	Pair         int     `json:"pair"` // from 1
 	Order        int     `json:"order"`
 	Copy         int     `json:"copy,omitempty"`  // of the data, 1 or 2: the sides exchange theirs on the way
-	Seconds      float64 `json:"elapsed_seconds"` // of the measured window
+	Seconds      float64 `json:"elapsed_seconds"` // of the measured window; by lists, the mean of the connections' times
 	Transactions int64   `json:"transactions"`
 	Failed       int64   `json:"failed,omitempty"`
 	// CheckpointSeconds is what the checkpoint after the visit took. It, CPUSeconds and WALBytes also hold what the warm-up

@@ -349,6 +349,17 @@ func TestCharged(t *testing.T) {
 	}
 }
 
+// TestLasted: of two lists, one took 2 s and the other 1 s: the visit lasted 1.5 s, whatever the clock says.
+func TestLasted(t *testing.T) {
+	res := &engine.Result{Elapsed: 2 * time.Second, Ops: []engine.OpResult{{Count: 1, SumService: 2}, {Count: 2, SumService: 1}}}
+	if got := lasted(res, engine.Load{Pool: 2, Lists: [][]int{{0}, {1, 1}}}); got != 1500*time.Millisecond {
+		t.Errorf("lists lasted %s", got)
+	}
+	if got := lasted(res, engine.Load{Pool: 2}); got != res.Elapsed {
+		t.Errorf("a window lasted %s", got)
+	}
+}
+
 // TestMixed: nominally half are fast (1 s in all for 10) and half slow (10 s for 10): 0.55 s each. Dice that gave 15 fast and
 // 5 slow make 1.5 + 5 s for 20, 0.325 s each: throughput looks 0.55 / 0.325 times as high as it is.
 func TestMixed(t *testing.T) {
