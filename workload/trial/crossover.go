@@ -42,7 +42,7 @@ type series struct {
 	rng       *rand.Rand
 	deadline  time.Time // zero: none
 	visits    []rundoc.TrialVisit
-	pair      int           // the last one
+	made      int           // pairs
 	setup     time.Duration // of the last stretch, before its first visit
 }
 
@@ -64,22 +64,22 @@ func (s *series) stretch(ctx context.Context, until int) (all bool, err error) {
 		return false, err
 	}
 	s.setup += time.Since(begun)
-	for s.pair < until {
+	for s.made < until {
 		begun := time.Now()
-		s.pair++
+		s.made++
 		for _, i := range s.rng.Perm(len(s.scenarios)) {
 			first := s.rng.IntN(2)
-			two, err := s.Runner.pair(ctx, seats, [2]int{first, 1 - first}, s.scenarios[i], s.pair)
+			two, err := s.pair(ctx, seats, [2]int{first, 1 - first}, s.scenarios[i], s.made)
 			if err != nil {
 				return false, err
 			}
-			s.visits = s.add(s.visits, two, s.pair, s.Pairs*len(s.scenarios))
+			s.visits = s.add(s.visits, two, s.made, s.Pairs*len(s.scenarios))
 		}
 		next := time.Since(begun)
-		if s.pair == until {
+		if s.made == until {
 			next += s.setup
 		}
-		if s.pair < s.Pairs && !s.deadline.IsZero() && time.Now().Add(next).After(s.deadline) {
+		if s.made < s.Pairs && !s.deadline.IsZero() && time.Now().Add(next).After(s.deadline) {
 			return false, nil
 		}
 	}
