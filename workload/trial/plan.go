@@ -136,7 +136,8 @@ func (p Plan) afterwards(r Request) time.Duration { return r.setup() + 2*p.Recov
 // a virtual disk: 660 MB in 3.3 to 5.3 s).
 const copyRate = 150 << 20
 
-// fillRate is bytes of data a second that are read into the caches of a server that was started again.
+// fillRate is bytes of data a second that are read into the caches of a server that was started again: assumed, four times
+// copyRate, which holds a copy and its writing out as well. A comparison that takes longer ends by its deadline.
 const fillRate = 600 << 20
 
 // again is a stop and a start with connections, and reading the data into the caches; a copy takes longer.
