@@ -45,7 +45,7 @@ bench-disk:                 ## the disk measurement against fio and pg_test_fsyn
 
 bench-waits:                ## the predicted wait for a connection against an open loop at 50, 70 and 85 % of the capacity
 	.ci/need server
-	PGFIT_BENCH=1 $(GO) test -count=1 -timeout 30m -run '^TestPredictedWaits$$' -v ./cmd/pgfit
+	PGFIT_BENCH=1 $(GO) test -count=1 -timeout 3h -run '^TestPredictedWaits$$' -v ./cmd/pgfit
 
 clean:                      ## what the targets above left here
 	rm -rf bin pgfit-out
