@@ -46,17 +46,17 @@ func VerifyPlan(v *rundoc.Verification, bytes int64, now time.Time) string {
 			fmt.Fprintf(&b, "           without this: %s\n", why)
 		}
 	}
-	where := "two scratch servers from one snapshot, taking turns and, on the way, exchanging their settings"
+	where := "two scratch servers from one snapshot, taking turns, started anew for each pair, with settings that a coin gives them"
 	if v.Mode == rundoc.ModeSession {
-		where = "one server, SET on pgfit's own connections, taking turns"
+		where = "one server, SET on pgfit's own connections, taking turns, new connections for each pair"
 	}
 	fmt.Fprintf(&b, "compares   %s\n", where)
 	fmt.Fprintf(&b, "scenarios  %s; %s of data; pool size %d\n", strings.Join(v.Scenarios, ", "), Size(bytes), v.PoolSize)
 	fmt.Fprintf(&b, "visits     %d pairs in random order, seed %d; each visit %s of warm-up and %s measured\n", v.Pairs, v.Seed, Seconds(v.WarmupSeconds), Seconds(v.MeasureSeconds))
 	if len(v.Rivals) > 0 {
-		fmt.Fprintf(&b, "steps      the noise of one server; the patch against each of %d, as far as the time goes\n", len(v.Rivals))
+		fmt.Fprintf(&b, "steps      the noise between equal settings; the patch against each of %d, as far as the time goes\n", len(v.Rivals))
 	} else {
-		fmt.Fprintf(&b, "steps      the noise of one server; all of the patch; the patch without each group in turn, and without single settings\n"+
+		fmt.Fprintf(&b, "steps      the noise between equal settings; all of the patch; the patch without each group in turn, and without single settings\n"+
 			"           of groups that matter; what is left of it; as far as the time goes\n")
 	}
 	end := now.Add(time.Duration(v.BudgetSeconds * float64(time.Second)))
@@ -68,7 +68,7 @@ func VerifyPlan(v *rundoc.Verification, bytes int64, now time.Time) string {
 func Promise(noise []prune.Noise, pairs int, measure time.Duration) string {
 	var words []string
 	for _, n := range noise {
-		words = append(words, fmt.Sprintf("%s or more under %s (visits to one server differ by %s)", verdict.Percent(n.Detectable), n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1)))
+		words = append(words, fmt.Sprintf("%s or more under %s (visits under equal settings differ by %s)", verdict.Percent(n.Detectable), n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1)))
 	}
 	text := fmt.Sprintf("%d pairs of %s will show, four times in five, a change of %s", pairs, Seconds(measure.Seconds()), strings.Join(words, ", "))
 	if slices.ContainsFunc(noise, func(n prune.Noise) bool { return n.Detectable > prune.TooCoarse }) {
@@ -81,7 +81,7 @@ func Promise(noise []prune.Noise, pairs int, measure time.Duration) string {
 func StepText(c rundoc.Comparison) string {
 	switch c.Step {
 	case rundoc.StepNoise:
-		return "noise between visits to one server"
+		return "noise between equal settings"
 	case rundoc.StepPatch:
 		if c.Name != "" {
 			return "the patch against " + c.Name
@@ -316,7 +316,7 @@ func visitText(s rundoc.Scope) string {
 
 func (p *page) noise(r *prune.Result) {
 	for _, n := range r.Noise {
-		p.item(fmt.Sprintf("noise under %s: visits to one and the same server differed by %s, so that the plan was to see a change of %s or more", n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1), verdict.Percent(n.Detectable)))
+		p.item(fmt.Sprintf("noise under %s: visits under equal settings differed by %s, so that the plan was to see a change of %s or more", n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1), verdict.Percent(n.Detectable)))
 	}
 	if r.Mode == rundoc.ModeScratch && (len(r.Patch) > 0 || len(r.Rivals) > 0) {
 		p.para("\nThe checkpoint after each visit is counted into its time. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+

@@ -120,7 +120,7 @@ func Detectable(sd float64, pairs int) float64 {
 	return math.Exp(k*sd) - 1
 }
 
-// NullSD is the standard deviation of ln(B/A) as pairs of visits to one and the same server show it, whose true mean is 0:
+// NullSD is the standard deviation of ln(B/A) as pairs of visits under equal settings show it, whose true mean is 0:
 // it has as many degrees of freedom as there are pairs.
 func NullSD(d []float64) float64 {
 	sum := 0.0

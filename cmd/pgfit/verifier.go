@@ -107,14 +107,13 @@ func (x *verifier) measure(ctx context.Context, c *rundoc.Comparison, stream uin
 	}
 	defer func() { err = errors.Join(err, trial.Stop(ctx, first)) }()
 	x.note(first.Unshaped())
-	a := trial.Side{Config: first.Config(), Server: first}
-	if c.Step == rundoc.StepNoise {
-		return x.visits(ctx, c, a, a, stream, begun)
-	}
 	second, err := x.snap.Start(ctx, x.with(c.B), x.shape)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if c.Step == rundoc.StepNoise {
+			return fmt.Errorf("starting a second server with the present settings: %w", err)
 		}
 		c.Failed = err.Error()
 		return nil
@@ -124,7 +123,7 @@ func (x *verifier) measure(ctx context.Context, c *rundoc.Comparison, stream uin
 		c.Failed = "only one of the two servers could be kept within its limits: " + first.Unshaped() + second.Unshaped()
 		return nil
 	}
-	return x.visits(ctx, c, a, trial.Side{Config: second.Config(), Server: second}, stream, begun)
+	return x.visits(ctx, c, trial.Side{Config: first.Config(), Server: first}, trial.Side{Config: second.Config(), Server: second}, stream, begun)
 }
 
 // note keeps a remark on the whole verification, once.
@@ -135,18 +134,20 @@ func (x *verifier) note(why string) {
 }
 
 func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.Side, stream uint64, begun time.Time) (err error) {
+	what := trial.Series{Scenarios: prune.Scenarios(x.v, *c), Pairs: x.plan.Pairs, Stream: stream, Deadline: x.deadline}
+	switch c.Step {
+	case rundoc.StepNoise:
+		what.Pairs, what.Deadline = trial.NoisePairs, begun.Add(time.Until(x.deadline)/3)
+	case rundoc.StepPatch: // five pairs would be as good as none
+		what.Deadline = what.Deadline.Add(grace(x.v))
+	}
+	c.Visits, err = x.runner.Compare(ctx, a, b, what)
 	if c.Step == rundoc.StepNoise {
-		c.Visits, err = x.runner.Alone(ctx, a, trial.NoisePairs, begun.Add(time.Until(x.deadline)/3))
 		x.v.Narrowed = x.runner.Narrowed
 		x.plan = x.plan.Refit(x.request, x.v.Narrowed, time.Until(x.deadline))
-		x.v.Pairs, x.runner.Pairs = x.plan.Pairs, x.plan.Pairs
+		x.v.Pairs = x.plan.Pairs
 		return err
 	}
-	deadline := x.deadline
-	if c.Step == rundoc.StepPatch { // five pairs would be as good as none
-		deadline = deadline.Add(grace(x.v))
-	}
-	c.Visits, err = x.runner.Compare(ctx, a, b, prune.Scenarios(x.v, *c), stream, deadline)
 	if errors.Is(err, trial.ErrStorm) || errors.Is(err, trial.ErrStuck) {
 		c.Failed, err = err.Error(), nil
 	}
@@ -174,7 +175,7 @@ func (x *verifier) with(set map[string]string) map[string]string {
 // told says what a comparison came to.
 func (x *verifier) told(c rundoc.Comparison) {
 	if c.Step == rundoc.StepNoise {
-		x.bar.say("%s", report.Promise(prune.Noises(x.v), x.runner.Pairs, x.runner.Measure))
+		x.bar.say("%s", report.Promise(prune.Noises(x.v), x.plan.Pairs, x.runner.Measure))
 		return
 	}
 	x.bar.say("%s", report.ComparisonText(x.v, c))
@@ -213,6 +214,6 @@ func (x *verifier) crash(ctx context.Context) (err error) {
 
 // newRunner makes the runner of a plan.
 func newRunner(v *rundoc.Verification, p trial.Plan, log *slog.Logger) *trial.Runner {
-	return &trial.Runner{Pool: v.PoolSize, Pairs: p.Pairs, Warmup: p.Warmup, Measure: p.Measure, FirstWarmup: p.FirstWarmup, Seed: v.Seed,
+	return &trial.Runner{Pool: v.PoolSize, Warmup: p.Warmup, Measure: p.Measure, FirstWarmup: p.FirstWarmup, Seed: v.Seed,
 		Protocol: engine.Prepared, Driver: engine.DriverAuto, MaxTries: 3, Log: log}
 }

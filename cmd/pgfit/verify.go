@@ -52,12 +52,12 @@ func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify [RUN | TARGET]", Short: "measure a patch against the present settings, in pairs, and prune it", Args: cobra.MaximumNArgs(1),
 		Long: `verify measures a patch. Two scratch servers start from copies of one loaded snapshot, one with the present settings and
-one with the patch, and take turns in random pairs; only one of them has load at a time. On the way they start again, each
-with the settings of the other, so that the copies' own differences cancel out. Groups of settings are then
-taken back one after another, and single settings of the groups that matter: what makes no measurable difference is
-dropped, and so is what harms, by name. With --against nothing is taken back: the patch, as an earlier verification left it,
-is compared with what other tools say, at equal durability. The patch is the advice of a run (its directory, pgfit-out unless another is
-named) or a file: a diff, ALTER SYSTEM statements, or lines of postgresql.conf.
+one with the patch, and take turns in random pairs; only one of them has load at a time. For each pair both start anew, and
+a coin decides which gets which settings, so that what makes one server faster than the other is not taken for an effect
+of the settings. Groups of settings are then taken back one after another, and single settings of the groups that matter:
+what makes no measurable difference is dropped, and so is what harms, by name. With --against nothing is taken back: the
+patch, as an earlier verification left it, is compared with what other tools say, at equal durability. The patch is the advice of a run (its directory, pgfit-out unless another is named) or a file:
+a diff, ALTER SYSTEM statements, or lines of postgresql.conf.
 With the URL of a server of yours nothing on it is changed or restarted: settings that a session may SET are compared on
 pgfit's own connections, and the others are said to be unverified.`,
 		Example: `  pgfit verify                                      the advice in pgfit-out, 10 minutes

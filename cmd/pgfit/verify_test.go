@@ -115,8 +115,8 @@ func TestInterruptVerify(t *testing.T) {
 		saved        bool
 	}{
 		{"loading", "loading", "", 0, verify, false},
-		{"copying", "noise between visits", "scratch-*/data", 2, verify, false},
-		{"starting", "noise between visits", "scratch-*/data/postmaster.pid", 1, verify, false},
+		{"copying", "noise between equal settings", "scratch-*/data", 2, verify, false},
+		{"starting", "noise between equal settings", "scratch-*/data/postmaster.pid", 1, verify, false},
 		{"comparing", "will show, four times in five", "", 0, verify, true},
 		{"the recovery check", "crash and recovery", "scratch-*/data/postmaster.pid", 1, crash, true},
 		{"the end of a run", "will show, four times in five", "", 0, main, true},

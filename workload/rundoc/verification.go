@@ -75,7 +75,7 @@ type Comparison struct {
 
 // The steps of a verification, in their order.
 const (
-	StepNoise   = "noise"   // A and B are the same server
+	StepNoise   = "noise"   // A and B are the present settings
 	StepPatch   = "patch"   // present, or a rival, against all of the patch
 	StepReload  = "reload"  // present against what takes effect at a reload
 	StepRestart = "restart" // that against all of the patch
@@ -90,7 +90,7 @@ type TrialVisit struct {
 	Side         string  `json:"side"` // A or B
 	Pair         int     `json:"pair"` // from 1
 	Order        int     `json:"order"`
-	Copy         int     `json:"copy,omitempty"`  // of the data, 1 or 2: the sides exchange theirs on the way
+	Copy         int     `json:"copy,omitempty"`  // of the data, 1 or 2: a coin decides for each pair which side has which
 	Seconds      float64 `json:"elapsed_seconds"` // of the measured window; by lists, the mean of the connections' times
 	Transactions int64   `json:"transactions"`
 	Failed       int64   `json:"failed,omitempty"`

@@ -35,7 +35,7 @@ type Plan struct {
 	Recovery    time.Duration // writing before the crash
 }
 
-// NoisePairs is how many pairs of visits to one server a scenario gets before anything is compared.
+// NoisePairs is how many pairs of visits to servers of equal settings a scenario gets before anything is compared.
 const NoisePairs = 3
 
 // ladder are pairs and measured windows in the order in which they are worth their time. With six pairs all six have to
@@ -71,7 +71,7 @@ func MakePlan(r Request) (Plan, error) {
 		}
 		p = next
 	}
-	if need := p.Seconds(r, 1) - p.afterwards(r); need > left { // the recovery check comes last and can fall out
+	if need := p.noise(r, 1) + p.comparison(r, nil); need > left { // the rest can fall out
 		return p, fmt.Errorf("budget %s: %w: noise and %d pairs of %s for %d scenarios need %s", r.Budget.Truncate(time.Second), ErrPlan, p.Pairs, p.Measure, r.Scenarios,
 			(need + fixed + time.Second).Truncate(time.Second))
 	}
@@ -112,9 +112,12 @@ func (p *Plan) setTimes(measure time.Duration, scenarios int) {
 
 // Seconds is how long the noise, so many comparisons and the recovery check take, without loading.
 func (p Plan) Seconds(r Request, comparisons int) time.Duration {
-	visit := cutOf(p.Measure, p.Warmup, 0).time() + overhead
-	noise := r.setup() + p.FirstWarmup + time.Duration(2*NoisePairs*r.Scenarios)*visit
-	return noise + time.Duration(comparisons)*p.comparison(r, nil) + p.afterwards(r)
+	return p.noise(r, NoisePairs) + time.Duration(comparisons)*p.comparison(r, nil) + p.afterwards(r)
+}
+
+func (p Plan) noise(r Request, pairs int) time.Duration {
+	p.Pairs = pairs
+	return p.comparison(r, nil)
 }
 
 // comparison is how long one takes. A narrowed scenario warms up with a round, which is one visit at the most.
@@ -125,8 +128,8 @@ func (p Plan) comparison(r Request, narrowed []rundoc.Scope) time.Duration {
 		length := time.Duration(s.MeasureSeconds * float64(time.Second))
 		pair, warmup = pair+length+overhead, warmup+length
 	}
-	exchanges := time.Duration(stretches(p.Pairs, r.Copies) - 1)
-	return 2*(r.setup()+warmup) + exchanges*2*(r.again()+warmup) + time.Duration(2*p.Pairs)*pair
+	again := 2 * time.Duration(r.Scenarios-len(narrowed)) * min(p.FirstWarmup/time.Duration(2*r.Scenarios), p.Warmup)
+	return 2*(r.setup()+warmup) + time.Duration(p.Pairs-1)*2*(r.again()+again) + time.Duration(2*p.Pairs)*pair
 }
 
 // afterwards is the recovery check.
@@ -140,12 +143,13 @@ const copyRate = 150 << 20
 // copyRate, which holds a copy and its writing out as well. A comparison that takes longer ends by its deadline.
 const fillRate = 600 << 20
 
-// again is a stop and a start with connections, and reading the data into the caches; a copy takes longer.
+// again is a stop and a start, measured at 200 to 460 ms for two servers at once, and reading the data into the caches; a copy
+// takes longer.
 func (r Request) again() time.Duration {
 	if !r.Copies {
 		return 0
 	}
-	return min(r.setup(), time.Second+time.Duration(float64(cmp.Or(r.Data, r.Bytes))/fillRate*float64(time.Second)))
+	return min(r.setup(), 250*time.Millisecond+time.Duration(float64(cmp.Or(r.Data, r.Bytes))/fillRate*float64(time.Second)))
 }
 
 // setup comes before each side of a comparison: a copy, a start, the connections, or the connections alone.

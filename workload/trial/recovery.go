@@ -29,7 +29,7 @@ func (r *Runner) Recover(ctx context.Context, side Side, atMost, limit time.Dura
 	if !ok {
 		return nil, errors.New("no scenario of this run writes")
 	}
-	seats, err := r.sit(ctx, place{side, "A"})
+	seats, err := r.sit(ctx, 0, place{side, "A"})
 	if err != nil {
 		return nil, err
 	}

@@ -23,15 +23,15 @@ type seat struct {
 	server *cluster.Server
 }
 
-// sit opens every side. Where one fails, all are closed again.
-func (r *Runner) sit(ctx context.Context, places ...place) (seats []*seat, err error) {
+// sit opens every side, for the nth time: with keys of their own. Where one fails, all are closed again.
+func (r *Runner) sit(ctx context.Context, nth int, places ...place) (seats []*seat, err error) {
 	defer func() {
 		if err != nil {
 			closeAll(seats)
 		}
 	}()
 	for i, p := range places {
-		s, err := r.open(ctx, p.Side)
+		s, err := r.open(ctx, p.Side, nth)
 		if s != nil {
 			if s.name = p.name; p.Server != nil {
 				s.place = i + 1
@@ -45,7 +45,7 @@ func (r *Runner) sit(ctx context.Context, places ...place) (seats []*seat, err e
 	return seats, nil
 }
 
-func (r *Runner) open(ctx context.Context, side Side) (*seat, error) {
+func (r *Runner) open(ctx context.Context, side Side, nth int) (*seat, error) {
 	cfg := side.Config.Copy()
 	cfg.RuntimeParams["application_name"] = appName + " observer"
 	if side.Server != nil {
@@ -69,7 +69,7 @@ func (r *Runner) open(ctx context.Context, side Side) (*seat, error) {
 	for name, value := range side.Set {
 		connect.RuntimeParams[name] = value
 	}
-	ec := engine.Config{Connect: connect, Vars: r.Vars, Seed: r.Seed, Protocol: r.Protocol, Driver: r.Driver, MaxTries: r.MaxTries, Log: r.Log}
+	ec := engine.Config{Connect: connect, Vars: r.Vars, Seed: r.Seed + uint64(nth)<<40, Protocol: r.Protocol, Driver: r.Driver, MaxTries: r.MaxTries, Log: r.Log}
 	for _, sc := range r.Scenarios {
 		for _, tx := range sc.Transactions {
 			ec.Scripts = append(ec.Scripts, engine.Weighted{Script: tx.Parsed, Weight: tx.Weight})
@@ -162,7 +162,7 @@ func closeAll(seats []*seat) {
 // focus freezes the other servers and lets one run.
 func focus(seats []*seat, on int) {
 	for i, s := range seats {
-		if i != on && s.server != nil {
+		if i != on && s.server != nil && s.server != seats[on].server {
 			s.server.Freeze()
 		}
 	}

@@ -42,10 +42,9 @@ type Runner struct {
 	Scenarios   []scenario.Scenario
 	Vars        map[string]string // of the scripts
 	Pool        int               // connections, all of them busy
-	Pairs       int
-	Warmup      time.Duration // of each visit, dropped
+	Warmup      time.Duration     // of each visit, dropped
 	Measure     time.Duration
-	FirstWarmup time.Duration // of each side, once, over all scenarios; longer while it still gets faster
+	FirstWarmup time.Duration // of each side at its first start, over all scenarios; longer while it still gets faster
 	Seed        uint64        // of order and keys
 	Protocol    engine.Protocol
 	Driver      string
@@ -67,76 +66,14 @@ type Runner struct {
 // a virtual disk, reads and writes).
 const overhead = 300 * time.Millisecond
 
-// Compare makes Pairs pairs of visits for every scenario. The order of scenarios, and of A and B in a pair, follows from the
-// seed and stream. Two servers exchange their settings on the way, and may be left so. Where deadline, if not zero, leaves no time for another
-// pair, it ends earlier without an error. With an error, such as the context's, the visits made so far come back too. names
-// limits the scenarios; nil is all.
-func (r *Runner) Compare(ctx context.Context, a, b Side, names []string, stream uint64, deadline time.Time) ([]rundoc.TrialVisit, error) {
-	s := series{Runner: r, places: [2]place{{a, "A"}, {b, "B"}}, scenarios: r.named(names), rng: rand.New(rand.NewPCG(r.Seed, stream)), deadline: deadline}
-	n := stretches(r.Pairs, a.Server != nil && b.Server != nil && a.Server != b.Server)
-	for i := range n {
-		if i > 0 {
-			if err := s.exchange(ctx); err != nil {
-				return s.visits, err
-			}
-		}
-		if all, err := s.stretch(ctx, r.Pairs*(i+1)/n); err != nil || !all {
-			return s.visits, err
-		}
-	}
-	return s.visits, nil
-}
-
-// Alone makes n pairs of visits for each scenario, both to one side as if it were two: what differs is noise. Where deadline,
-// if not zero, leaves no time for another pair, it makes fewer, one at least.
-func (r *Runner) Alone(ctx context.Context, a Side, n int, deadline time.Time) ([]rundoc.TrialVisit, error) {
-	seats, err := r.sit(ctx, place{a, "A"})
-	if err != nil {
-		return nil, err
-	}
-	defer closeAll(seats)
-	if err := r.warm(ctx, seats, r.Scenarios); err != nil {
-		return nil, err
-	}
-	var visits []rundoc.TrialVisit
-	for i := range n {
-		begun := time.Now()
-		for _, sc := range r.Scenarios {
-			two, err := r.pair(ctx, seats, [2]int{}, sc, i+1)
-			if err != nil {
-				return visits, err
-			}
-			halve(&two)
-			visits = r.add(visits, two, i+1, n*len(r.Scenarios))
-		}
-		if !deadline.IsZero() && time.Now().Add(time.Since(begun)).After(deadline) {
-			break
-		}
-	}
-	return visits, nil
-}
-
-// halve shares the checkpoint out between two visits to one server, the first of which ended with it.
-func halve(two *[2]rundoc.TrialVisit) {
-	late := (two[0].CheckpointSeconds + two[1].CheckpointSeconds) / 2
-	for i := range two {
-		v := &two[i]
-		v.Side = string("AB"[i])
-		v.TPS *= (v.Seconds + v.CheckpointSeconds) / (v.Seconds + late)
-		v.CheckpointSeconds = late
-	}
-}
-
-// add numbers the two visits of a pair and says that they were made.
-func (r *Runner) add(visits []rundoc.TrialVisit, two [2]rundoc.TrialVisit, pair, pairs int) []rundoc.TrialVisit {
-	for _, v := range two {
-		v.Pair, v.Order = pair, len(visits)
-		visits = append(visits, v)
-		if r.Visited != nil {
-			r.Visited(v, len(visits), 2*pairs)
-		}
-	}
-	return visits
+// Compare makes pairs of visits to two sides, each pair with a start of its own, until the series is whole. The order of
+// scenarios, of A and B in a pair, and of the places of the two follow from seed and stream. Two sides of equal settings show
+// what is noise. Two servers may be left with each other's settings, or stopped after an error. With an error, such as the
+// context's, the visits made so far come back too.
+func (r *Runner) Compare(ctx context.Context, a, b Side, what Series) ([]rundoc.TrialVisit, error) {
+	s := series{Runner: r, Series: what, places: [2]place{{a, "A"}, {b, "B"}}, scenarios: r.named(what.Scenarios), rng: rand.New(rand.NewPCG(r.Seed, what.Stream))}
+	err := s.pairs(ctx)
+	return s.visits, err
 }
 
 // named are the scenarios of those names, in the Runner's order; all for nil.

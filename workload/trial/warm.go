@@ -13,20 +13,32 @@ import (
 	"pgfit/workload/scenario"
 )
 
-// warm brings each side to its working state once, the other one frozen: caches filled, then load until it gets no faster,
-// then a checkpoint.
-func (r *Runner) warm(ctx context.Context, seats []*seat, scenarios []scenario.Scenario) error {
-	r.mean = map[string]time.Duration{}
+// warm brings each side to its working state, the other one frozen: caches filled, then load until it gets no faster, then a
+// checkpoint. Again, after another start, the page cache still has what a scratch server needs, and the load is short; the
+// user's server was not started.
+func (r *Runner) warm(ctx context.Context, seats []*seat, scenarios []scenario.Scenario, again bool) error {
+	stretch := r.FirstWarmup / time.Duration(2*len(scenarios))
+	if again {
+		stretch = min(stretch, r.Warmup)
+	} else {
+		r.mean = map[string]time.Duration{}
+	}
 	if r.decided == nil {
 		r.decided, r.cost = map[string]bool{}, map[string][]float64{}
 	}
 	for i, s := range seats {
+		if again && s.server == nil {
+			continue
+		}
 		focus(seats, i)
 		if err := s.fill(ctx); err != nil {
 			return err
 		}
 		for _, sc := range scenarios {
-			if err := r.warmOne(ctx, s, sc, r.FirstWarmup/time.Duration(2*len(scenarios))); err != nil {
+			if again && r.narrowed(sc.Name) != nil { // a round is as long as a visit
+				continue
+			}
+			if err := r.warmOne(ctx, s, sc, stretch); err != nil {
 				return fmt.Errorf("warming up %s: %w", sc.Name, err)
 			}
 		}
