@@ -54,7 +54,7 @@ func VerifyPlan(v *rundoc.Verification, bytes int64, now time.Time) string {
 	fmt.Fprintf(&b, "scenarios  %s; %s of data; pool size %d\n", strings.Join(v.Scenarios, ", "), Size(bytes), v.PoolSize)
 	fmt.Fprintf(&b, "visits     %d pairs in random order, seed %d; each visit %s of warm-up and %s measured\n", v.Pairs, v.Seed, Seconds(v.WarmupSeconds), Seconds(v.MeasureSeconds))
 	if len(v.Rivals) > 0 {
-		fmt.Fprintf(&b, "steps      the noise between equal settings; the patch against each of %d, as far as the time goes\n", len(v.Rivals))
+		fmt.Fprintf(&b, "steps      the noise between equal settings; the patch against each of %d; differences again; as far as the time goes\n", len(v.Rivals))
 	} else {
 		fmt.Fprintf(&b, "steps      the noise between equal settings; all of the patch; the patch without each group in turn, and without single settings\n"+
 			"           of groups that matter; what is left of it; as far as the time goes\n")
@@ -87,6 +87,8 @@ func StepText(c rundoc.Comparison) string {
 			return "the patch against " + c.Name
 		}
 		return "the patch against the present settings"
+	case rundoc.StepAgain:
+		return "again, where a difference was seen: the patch against " + c.Name
 	case rundoc.StepReload:
 		return "what needs no restart"
 	case rundoc.StepRestart:

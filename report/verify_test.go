@@ -25,7 +25,11 @@ func TestAgainst(t *testing.T) {
 		want   []string
 	}{
 		{"nowhere worse", []prune.Rivalry{fine}, []string{"1.100 (1.080 to 1.120)", "The patch is not seen to be worse in any scenario;", "left out of one: wal_level = minimal"}},
-		{"worse than one", []prune.Rivalry{fine, better}, []string{"The patch is worse than two under writes (0.900 (0.880 to 0.920)).", "by chance; here are 4."}},
+		{"worse than one", []prune.Rivalry{fine, better}, []string{"The patch is worse than two under writes (0.900 (0.880 to 0.920)), measured once.", "by chance; here are 4."}},
+		{"worse twice", []prune.Rivalry{{Name: "two", Gains: better.Gains, Again: []prune.Gain{gain("writes", .93, verdict.Worse)}}},
+			[]string{"once more", "The patch is worse than two under writes (0.930 (0.910 to 0.950)), measured twice."}},
+		{"worse once", []prune.Rivalry{{Name: "two", Gains: better.Gains, Again: []prune.Gain{gain("writes", 1.01, verdict.Same)}}},
+			[]string{"The patch is not seen to be worse in any scenario;", "Worse than two under writes at first, and not with twice the pairs."}},
 		{"not measured", []prune.Rivalry{{Name: "three", Why: "no time was left"}}, []string{"not measured: no time was left", "No verdict on three."}},
 		{"too few pairs", []prune.Rivalry{{Name: "four", Gains: []prune.Gain{gain("reads", 1, verdict.TooFew)}}}, []string{"No verdict on four under reads."}},
 	} {

@@ -108,6 +108,13 @@ const writesSome = 64 << 10
 // not looked for where nothing is written.
 func Scenarios(v *rundoc.Verification, c rundoc.Comparison) []string {
 	s := follow(v)
+	if c.Step == rundoc.StepAgain {
+		var names []string
+		for _, g := range s.claims(rundoc.Rival{Name: c.Name}) {
+			names = append(names, g.Scenario)
+		}
+		return names
+	}
 	whole := s.find(rundoc.StepPatch, "")
 	group := c.Name
 	if c.Step == rundoc.StepSetting {

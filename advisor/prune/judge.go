@@ -35,7 +35,7 @@ type Result struct {
 	Unchecked []string              `json:"unverified,omitempty"` // settings that could not be measured, with the reason
 }
 
-// Noise is the spread between visits to one and the same server, and what the planned pairs will show.
+// Noise is the spread between visits under equal settings, and what the planned pairs will show.
 type Noise struct {
 	Scenario   string  `json:"scenario"`
 	PairSD     float64 `json:"pair_sd"`    // of ln(B/A)
@@ -46,6 +46,7 @@ type Noise struct {
 type Rivalry struct {
 	Name        string   `json:"name"`
 	Gains       []Gain   `json:"gains,omitempty"`
+	Again       []Gain   `json:"again,omitempty"`        // where those saw a difference: measured once more, which decides
 	LeftOut     []string `json:"left_out,omitempty"`     // of its settings, with the reason
 	NotCompared []string `json:"not_compared,omitempty"` // of the patch: what is there to be able to see
 	Why         string   `json:"why,omitempty"`          // there are no gains
@@ -138,6 +139,9 @@ func (s *state) against() []Rivalry {
 			one.Why = c.Failed
 		default:
 			one.Gains = s.gainsOf(c)
+		}
+		if c := s.find(rundoc.StepAgain, r.Name); c != nil && c.Failed == "" {
+			one.Again = slices.DeleteFunc(s.gainsOf(c), func(g Gain) bool { return g.Kind == verdict.TooFew })
 		}
 		out = append(out, one)
 	}

@@ -67,16 +67,36 @@ func Next(v *rundoc.Verification, last bool) (rundoc.Comparison, bool) {
 }
 
 // nextRival compares the patch with each rival in turn. Seeing every statement and not seeing it are no answers to the same
-// question, so that what is there to see is left out.
+// question, so that what is there to see is left out. Of many verdicts some are chance, so a difference is looked at once more,
+// those to the patch's disadvantage first.
 func (s *state) nextRival() (rundoc.Comparison, bool) {
+	against := func(step string, r rundoc.Rival) (rundoc.Comparison, bool) {
+		c := s.compare(step, r.Name, nil, without(s.left, s.notCompared(r)))
+		c.A = r.Values
+		return c, true
+	}
 	for _, r := range s.rivals {
 		if s.rival(r) == nil {
-			c := s.compare(rundoc.StepPatch, r.Name, nil, without(s.left, s.notCompared(r)))
-			c.A = r.Values
-			return c, true
+			return against(rundoc.StepPatch, r)
+		}
+	}
+	for _, kind := range []verdict.Kind{verdict.Worse, verdict.Better} {
+		for _, r := range s.rivals {
+			if !s.has(rundoc.StepAgain, r.Name) && slices.ContainsFunc(s.claims(r), func(g Gain) bool { return g.Kind == kind }) {
+				return against(rundoc.StepAgain, r)
+			}
 		}
 	}
 	return rundoc.Comparison{}, false
+}
+
+// claims are the differences seen in the first comparison with a rival.
+func (s *state) claims(r rundoc.Rival) []Gain {
+	c := s.rival(r)
+	if c == nil || c.Failed != "" {
+		return nil
+	}
+	return slices.DeleteFunc(s.gainsOf(c), func(g Gain) bool { return g.Kind != verdict.Worse && g.Kind != verdict.Better })
 }
 
 // notCompared are the settings that the patch goes without against a rival: what observes every statement and the rival lacks.
@@ -209,7 +229,7 @@ func Measurable(v *rundoc.Verification) bool { return len(follow(v).measurable()
 func Steps(v *rundoc.Verification) int {
 	s, n := follow(v), 2
 	if len(s.rivals) > 0 {
-		return len(s.rivals)
+		return len(s.rivals) + (len(s.rivals)+2)/4 // for what is looked at again
 	}
 	for _, g := range groups {
 		if len(s.removable(g)) > 0 {

@@ -304,8 +304,8 @@ func TestAgainst(t *testing.T) {
 		{Name: "broken"}, {Name: "late"},
 	}}
 	l := &lab{rng: rand.New(rand.NewPCG(3, 32)), effects: map[string]map[string]float64{"jit": both(.2), "geqo": both(-.2)}, noise: .004, pairs: 6}
-	if n := Steps(v); n != 4 {
-		t.Errorf("Steps = %d, want one with each", n)
+	if n := Steps(v); n != 5 {
+		t.Errorf("Steps = %d, want one with each and one more", n)
 	}
 	for range 4 {
 		c, ok := Next(v, true)
@@ -331,6 +331,20 @@ func TestAgainst(t *testing.T) {
 		if got.Why != want.why || (len(got.Gains) == 1) != (want.kind != "") || want.kind != "" && got.Gains[0].Kind != want.kind {
 			t.Errorf("%s: %+v, want %s %s", got.Name, got, want.kind, want.why)
 		}
+	}
+	v.Rivals = v.Rivals[:3]
+	for _, want := range []string{"fast", "slow"} { // where the patch is worse comes first
+		c, ok := Next(v, true)
+		if !ok || c.Step != rundoc.StepAgain || c.Name != want || !slices.Equal(Scenarios(v, c), v.Scenarios) {
+			t.Fatalf("%t, %s %s under %v; want %s again", ok, c.Step, c.Name, Scenarios(v, c), want)
+		}
+		v.Comparisons = append(v.Comparisons, l.measure(v, c))
+	}
+	if c, ok := Next(v, true); ok {
+		t.Errorf("a third look: %+v", c)
+	}
+	if r := Judge(v); len(r.Rivals[0].Again) != 1 || r.Rivals[0].Again[0].Kind != verdict.Worse || len(r.Rivals[2].Again) != 0 {
+		t.Errorf("%+v", r.Rivals)
 	}
 	old := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Against: map[string]string{"jit": "off"}, AgainstName: "theirs"}
 	old.Comparisons = []rundoc.Comparison{{Step: rundoc.StepPatch, Visits: v.Comparisons[1].Visits}}

@@ -39,7 +39,10 @@ type verifier struct {
 
 // makePlan fits the comparisons into the time.
 func (x *verifier) makePlan(r trial.Request) (err error) {
-	r.Comparisons, r.Asked = prune.Steps(x.v), len(x.v.Rivals)
+	r.Comparisons = prune.Steps(x.v)
+	if len(x.v.Rivals) > 0 {
+		r.Asked = r.Comparisons
+	}
 	x.request = r
 	x.plan, err = trial.MakePlan(r)
 	return err
@@ -138,6 +141,8 @@ func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.
 	switch c.Step {
 	case rundoc.StepNoise:
 		what.Pairs, what.Deadline = trial.NoisePairs, begun.Add(time.Until(x.deadline)/3)
+	case rundoc.StepAgain:
+		what.Pairs *= 2
 	case rundoc.StepPatch: // five pairs would be as good as none
 		what.Deadline = what.Deadline.Add(grace(x.v))
 	}

@@ -56,7 +56,8 @@ one with the patch, and take turns in random pairs; only one of them has load at
 a coin decides which gets which settings, so that what makes one server faster than the other is not taken for an effect
 of the settings. Groups of settings are then taken back one after another, and single settings of the groups that matter:
 what makes no measurable difference is dropped, and so is what harms, by name. With --against nothing is taken back: the
-patch, as an earlier verification left it, is compared with what other tools say, at equal durability. The patch is the advice of a run (its directory, pgfit-out unless another is named) or a file:
+patch, as an earlier verification left it, is compared with what other tools say, at equal durability, and where a
+difference is seen once more. The patch is the advice of a run (its directory, pgfit-out unless another is named) or a file:
 a diff, ALTER SYSTEM statements, or lines of postgresql.conf.
 With the URL of a server of yours nothing on it is changed or restarted: settings that a session may SET are compared on
 pgfit's own connections, and the others are said to be unverified.`,

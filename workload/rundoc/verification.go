@@ -77,6 +77,7 @@ type Comparison struct {
 const (
 	StepNoise   = "noise"   // A and B are the present settings
 	StepPatch   = "patch"   // present, or a rival, against all of the patch
+	StepAgain   = "again"   // a rival again, with twice the pairs, under the scenarios in which a difference was seen
 	StepReload  = "reload"  // present against what takes effect at a reload
 	StepRestart = "restart" // that against all of the patch
 	StepGroup   = "group"   // what is left of the patch against the same without one group
