@@ -21,14 +21,13 @@ import (
 //     start by 1.6 % (standard deviation over eight comparisons of 30 pairs and four starts, without the scatter between
 //     visits) and kept that until the next; one and the same comparison gave 0.982 (0.973 to 0.991), 1.005 (0.994 to 1.016)
 //     and 1.003 (0.991 to 1.016).
-//   - Nor are starts independent of each other. Equal settings that changed places at each of eight starts gave 0.975 (0.962
-//     to 0.989), one side ahead in every pair: what was fast changed places as well, perhaps as memory that one server had
-//     just given back went to the other.
+//   - Starts may have a rhythm. Equal settings that changed places at each of eight starts gave 0.975 (0.962 to 0.989), one side
+//     ahead in every pair; perhaps by chance, since two other series of 10 and 12 starts had none.
 //
 // So every pair has its own start, and before it a coin decides which server gets which settings, each on its own copy. Then
-// whatever makes one of the two servers faster, and in whatever rhythm, its sign in the ratio is that of the coin: the sign-flip test
-// of the advisor is exact by design and not by hope (R. A. Fisher, The Design of Experiments, 1935, section 21), and the interval
-// holds all of it. On a server of the user's every pair has its own connections.
+// whatever makes one of the two servers faster, in whatever rhythm, has the sign of the coin in the ratio: the advisor's sign-flip
+// test is exact by design and not by hope (R. A. Fisher, The Design of Experiments, 1935, section 21), and the interval holds
+// all of it. On a server of the user's every pair has its own connections.
 
 // Series says what is to be compared.
 type Series struct {

@@ -128,7 +128,7 @@ func (p Plan) comparison(r Request, narrowed []rundoc.Scope) time.Duration {
 		length := time.Duration(s.MeasureSeconds * float64(time.Second))
 		pair, warmup = pair+length+overhead, warmup+length
 	}
-	again := 2 * time.Duration(r.Scenarios-len(narrowed)) * min(p.FirstWarmup/time.Duration(2*r.Scenarios), p.Warmup)
+	again := 2 * time.Duration(r.Scenarios-len(narrowed)) * min(p.FirstWarmup/time.Duration(2*r.Scenarios), againStretch)
 	return 2*(r.setup()+warmup) + time.Duration(p.Pairs-1)*2*(r.again()+again) + time.Duration(2*p.Pairs)*pair
 }
 

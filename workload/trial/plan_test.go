@@ -15,7 +15,7 @@ func TestMakePlan(t *testing.T) {
 		r       Request
 		measure [2]time.Duration // at least, at most
 	}{
-		{"short", Request{Budget: 90 * time.Second, Bytes: 100 << 20, Scenarios: 2, Comparisons: 8, Copies: true}, [2]time.Duration{time.Second, time.Second}},
+		{"short", Request{Budget: 2 * time.Minute, Bytes: 100 << 20, Scenarios: 2, Comparisons: 8, Copies: true}, [2]time.Duration{time.Second, time.Second}},
 		{"long", Request{Budget: time.Hour, Bytes: 1 << 30, Scenarios: 2, Comparisons: 8, Copies: true}, [2]time.Duration{3 * time.Second, 10 * time.Second}},
 		{"no end of time", Request{Budget: 24 * time.Hour, Scenarios: 1, Comparisons: 2}, [2]time.Duration{30 * time.Second, 30 * time.Second}},
 		{"the user's pairs", Request{Budget: 30 * time.Minute, Scenarios: 2, Pairs: 20, Comparisons: 5, Copies: true}, [2]time.Duration{2 * time.Second, 8 * time.Second}},

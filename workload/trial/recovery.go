@@ -114,7 +114,7 @@ func (r *Runner) untilFull(ctx context.Context, s *seat, sc scenario.Scenario, a
 	check := &rundoc.RecoveryCheck{}
 	begun, stretch := time.Now(), min(time.Second, atMost)
 	for {
-		res, err := s.eng.Run(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: stretch, Progress: r.Live})
+		res, err := s.visit(ctx, engine.Load{Weights: r.weights(sc.Name), Pool: r.Pool, Duration: stretch, Progress: r.Live})
 		switch {
 		case err != nil:
 			return nil, nil, err

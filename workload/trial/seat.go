@@ -21,6 +21,9 @@ type seat struct {
 	conn   *pgx.Conn
 	major  int
 	server *cluster.Server
+
+	heap    heap // of a scratch server
+	scripts int  // of the scenarios; the toucher comes after them
 }
 
 // sit opens every side, for the nth time: with keys of their own. Where one fails, all are closed again.
@@ -74,6 +77,16 @@ func (r *Runner) open(ctx context.Context, side Side, nth int) (*seat, error) {
 		for _, tx := range sc.Transactions {
 			ec.Scripts = append(ec.Scripts, engine.Weighted{Script: tx.Parsed, Weight: tx.Weight})
 		}
+	}
+	if s.scripts = len(ec.Scripts); side.Server != nil {
+		if s.heap, err = s.readHeap(ctx); err != nil {
+			return s, err
+		}
+		touch, err := s.heap.toucher()
+		if err != nil {
+			return s, err
+		}
+		ec.Scripts = append(ec.Scripts, engine.Weighted{Script: touch})
 	}
 	if s.eng, err = engine.Open(ctx, ec); err != nil {
 		return s, fmt.Errorf("opening the load engine: %w", err)

@@ -44,7 +44,7 @@ type Runner struct {
 	Pool        int               // connections, all of them busy
 	Warmup      time.Duration     // of each visit, dropped
 	Measure     time.Duration
-	FirstWarmup time.Duration // of each side at its first start, over all scenarios; longer while it still gets faster
+	FirstWarmup time.Duration // of each side at a start, over all scenarios; longer while it still gets faster
 	Seed        uint64        // of order and keys
 	Protocol    engine.Protocol
 	Driver      string

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -135,7 +136,7 @@ func TestTrials(t *testing.T) {
 	t.Run("writes are charged", func(t *testing.T) { writesAreCharged(t, runner(t, snap, "write-heavy"), good) })
 }
 
-// filled: before the first visit every block of the tables is in shared_buffers, where they fit.
+// filled: before the first visit every block of the tables is in shared_buffers, where they fit, and mapped by every connection.
 func filled(t *testing.T, r *Runner, side Side) {
 	ctx := context.Background()
 	s, err := r.open(ctx, side, 0)
@@ -163,9 +164,47 @@ func filled(t *testing.T, r *Runner, side Side) {
 	if err := s.fill(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if hit, read := reads(); hit < 1000 || read > 0 {
+	hit, read := reads()
+	if hit < 1000 || read > 0 {
 		t.Errorf("%d blocks are in shared_buffers, %d are not", hit, read)
 	}
+	before := mapped(t, s)
+	if err := s.touch(ctx, r.Pool); err != nil {
+		t.Fatal(err)
+	}
+	if after := mapped(t, s); after-before < hit*s.heap.block*8/10 {
+		t.Errorf("a connection has %d bytes of shared memory mapped, %d more than before touching, of %d with rows", after, after-before, hit*s.heap.block)
+	}
+}
+
+// mapped is the shared memory that the connection of the load with least of it has mapped, in bytes.
+func mapped(t *testing.T, s *seat) int64 {
+	t.Helper()
+	rows, err := s.conn.Query(context.Background(), "SELECT pid FROM pg_stat_activity WHERE application_name = $1", appName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil || len(pids) != 2 {
+		t.Fatalf("connections %v, %v", pids, err)
+	}
+	least := int64(math.MaxInt64)
+	for _, pid := range pids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kb int64
+		for line := range strings.Lines(string(text)) {
+			if rest, ok := strings.CutPrefix(line, "RssShmem:"); ok {
+				if _, err := fmt.Sscan(rest, &kb); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		least = min(least, kb<<10)
+	}
+	return least
 }
 
 // slow makes the server read whole tables where it used an index.
