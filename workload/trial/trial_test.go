@@ -272,19 +272,21 @@ func crossover(t *testing.T, r *Runner, a, b Side) {
 }
 
 // longStatements: a scenario of which a visit would hold a few transactions makes the same ones in each, every kind equally
-// often, and leaves the others as they are.
+// often, and leaves the others as they are; on a busy machine they can be as slow.
 func longStatements(t *testing.T, r *Runner, side Side) {
 	r.Pool = 4
 	visits, err := r.Compare(context.Background(), side, side, Series{Pairs: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Narrowed) != 1 || r.Narrowed[0].Scenario != "analytic" || r.Narrowed[0].MostPool != 2 || r.Narrowed[0].Transactions%6 != 0 || r.Narrowed[0].MeasureSeconds <= 0 {
+	s := r.narrowed("analytic")
+	if s == nil || s.MostPool != 2 || s.Transactions%6 != 0 || s.MeasureSeconds <= 0 {
 		t.Fatalf("narrowed: %+v", r.Narrowed)
 	}
 	for _, v := range visits {
-		if same := v.Transactions == int64(r.Narrowed[0].Transactions); same != (v.Scenario == "analytic") || v.TPS <= 0 {
-			t.Errorf("%+v; %d transactions were to be made", v, r.Narrowed[0].Transactions)
+		s := r.narrowed(v.Scenario)
+		if same := s != nil && v.Transactions == int64(s.Transactions); same != (s != nil) || v.TPS <= 0 {
+			t.Errorf("%+v; narrowed: %+v", v, r.Narrowed)
 		}
 	}
 }
