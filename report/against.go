@@ -16,12 +16,12 @@ func (p *page) against(r *prune.Result) {
 		p.para("This comparison is partial (%s): what follows is what had been measured by then.\n", r.Partial)
 	}
 	t := Table{Header: []string{"against ", "scenario ", "TPS theirs", "patch", "ratio (95 %) ", "the patch is ", "pairs", "p", "p99 "}}
+	row := func(name, scenario string, g prune.Gain) {
+		t.Add(name, scenario, Rate(g.BeforeTPS), Rate(g.AfterTPS), ratio(g), g.Verdict, strconv.Itoa(g.Verified.Pairs), chance(g.P), effect(g.P99))
+	}
 	for _, rival := range r.Rivals {
 		name := rival.Name
 		for _, g := range rival.Gains {
-			row := func(name, scenario string, g prune.Gain) {
-				t.Add(name, scenario, Rate(g.BeforeTPS), Rate(g.AfterTPS), ratio(g), g.Verdict, strconv.Itoa(g.Verified.Pairs), chance(g.P), effect(g.P99))
-			}
 			row(name, g.Scenario, g)
 			if again := twice(rival, g.Scenario); again != nil {
 				row("", "  once more", *again)
