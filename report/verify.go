@@ -77,6 +77,12 @@ func Promise(noise []prune.Noise, pairs int, measure time.Duration) string {
 	return text
 }
 
+// TooShort says that the time that is left does not hold the pairs of one comparison.
+func TooShort(pairs int, need, left time.Duration) string {
+	return fmt.Sprintf("%d pairs take about %s here and %s are left, which may be too few for a verdict: a --budget that is longer by %s holds them",
+		pairs, Seconds(need.Seconds()), Seconds(max(0, left).Seconds()), Seconds((need - left).Seconds()))
+}
+
 // StepText says what a comparison compares.
 func StepText(c rundoc.Comparison) string {
 	switch c.Step {

@@ -3,6 +3,7 @@ package report
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"pgfit/advisor"
 	"pgfit/advisor/prune"
@@ -45,6 +46,17 @@ func TestAgainst(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTooShort: what is missing is the difference.
+func TestTooShort(t *testing.T) {
+	got := TooShort(6, 25*time.Minute, 14*time.Minute)
+	if want := "6 pairs take about 25 min here and 14 min are left, which may be too few for a verdict: a --budget that is longer by 11 min holds them"; got != want {
+		t.Errorf("TooShort = %q", got)
+	}
+	if got := TooShort(6, time.Minute, -time.Second); !strings.Contains(got, "and 0 are left") || !strings.Contains(got, "longer by 61 s") {
+		t.Errorf("TooShort without time = %q", got)
 	}
 }
 

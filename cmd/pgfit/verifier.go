@@ -149,7 +149,7 @@ func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.
 	c.Visits, err = x.runner.Compare(ctx, a, b, what)
 	if c.Step == rundoc.StepNoise {
 		x.v.Narrowed = x.runner.Narrowed
-		x.plan = x.plan.Refit(x.request, x.v.Narrowed, time.Until(x.deadline))
+		x.plan = x.plan.Refit(x.request, x.v.Narrowed, x.runner.EachPair, time.Until(x.deadline))
 		x.v.Pairs = x.plan.Pairs
 		return err
 	}
@@ -181,6 +181,9 @@ func (x *verifier) with(set map[string]string) map[string]string {
 func (x *verifier) told(c rundoc.Comparison) {
 	if c.Step == rundoc.StepNoise {
 		x.bar.say("%s", report.Promise(prune.Noises(x.v), x.plan.Pairs, x.runner.Measure))
+		if need, left := x.plan.Remaining(x.request, x.v.Narrowed, x.runner.EachPair), time.Until(x.deadline); need > left {
+			x.bar.say("%s", report.TooShort(x.plan.Pairs, need, left))
+		}
 		return
 	}
 	x.bar.say("%s", report.ComparisonText(x.v, c))

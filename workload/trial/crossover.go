@@ -55,8 +55,13 @@ type place struct {
 
 // pairs makes one start after the other, with one pair of visits to each scenario.
 func (s *series) pairs(ctx context.Context) error {
+	s.EachPair = 0
+	first := time.Now()
 	for n := 1; ; n++ {
 		begun := time.Now()
+		if n == 2 {
+			first = begun
+		}
 		if n > 1 {
 			if err := s.again(ctx); err != nil {
 				return err
@@ -64,6 +69,9 @@ func (s *series) pairs(ctx context.Context) error {
 		}
 		if err := s.nth(ctx, n); err != nil {
 			return err
+		}
+		if n > 1 {
+			s.EachPair = time.Since(first) / time.Duration(n-1)
 		}
 		if n == s.Pairs || !s.Deadline.IsZero() && time.Now().Add(time.Since(begun)).After(s.Deadline) {
 			return nil

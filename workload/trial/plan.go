@@ -81,21 +81,32 @@ func MakePlan(r Request) (Plan, error) {
 // few is how many comparisons a short budget has to hold.
 func (r Request) few() int { return min(r.Comparisons, max(fewComparisons, r.Asked)) }
 
-// Refit chooses the pairs anew for the time that is left after the noise, which has shown how long the visits to narrowed
-// scenarios are; those of the user stay.
-func (p Plan) Refit(r Request, narrowed []rundoc.Scope, left time.Duration) Plan {
-	if r.Pairs > 0 || len(narrowed) == 0 {
+// Refit chooses the pairs anew for the time that is left after the noise, which has shown how long visits to narrowed
+// scenarios are and how long each pair takes (0: only one was made); those of the user stay.
+func (p Plan) Refit(r Request, narrowed []rundoc.Scope, each, left time.Duration) Plan {
+	if r.Pairs > 0 || len(narrowed) == 0 && each == 0 {
 		return p
 	}
 	for i, step := range ladder {
 		next := p
 		next.Pairs = step.pairs
-		if i > 0 && time.Duration(r.few())*next.comparison(r, narrowed)+p.afterwards(r) > left {
+		if i > 0 && time.Duration(r.few())*next.Remaining(r, narrowed, each)+p.afterwards(r) > left {
 			break
 		}
 		p = next
 	}
 	return p
+}
+
+// Remaining is how long one comparison takes, after what the noise has shown. Each pair may have to wait for a disk that no
+// plan knows.
+func (p Plan) Remaining(r Request, narrowed []rundoc.Scope, each time.Duration) time.Duration {
+	if each == 0 {
+		return p.comparison(r, narrowed)
+	}
+	further := time.Duration(p.Pairs-1) * each
+	p.Pairs = 1
+	return p.comparison(r, narrowed) + further
 }
 
 // setTimes derives everything from the measured window of one visit. The first warm-up has two stretches of half a second at

@@ -52,16 +52,25 @@ func TestRefit(t *testing.T) {
 	long := []rundoc.Scope{{Scenario: "analytic", MostPool: 2, MeasureSeconds: 4}}
 	last := 0
 	for _, left := range []time.Duration{time.Minute, 8 * time.Minute, 10 * time.Minute, time.Hour} {
-		got := p.Refit(r, long, left)
+		got := p.Refit(r, long, 0, left)
 		if got.Pairs < last || got.Pairs < 6 || got.Pairs > 12 || got.Pairs > 6 && 4*got.comparison(r, long)+got.afterwards(r) > left {
 			t.Errorf("%d pairs in %s, after %d in less", got.Pairs, left, last)
 		}
 		last = got.Pairs
 	}
-	if least := p.Refit(r, long, time.Minute).Pairs; least != 6 || last != 12 {
+	if least := p.Refit(r, long, 0, time.Minute).Pairs; least != 6 || last != 12 {
 		t.Errorf("%d pairs where there is no time, %d where there is enough", least, last)
 	}
-	if r.Pairs = 9; p.Refit(r, long, time.Hour).Pairs != p.Pairs || p.Refit(r, nil, 0).Pairs != p.Pairs {
+	const left = 10 * time.Minute
+	slow := p.Refit(r, long, 10*time.Second, left)
+	if fast := p.Refit(r, long, 5*time.Second, left); slow.Pairs >= fast.Pairs || 4*slow.Remaining(r, long, 10*time.Second) > left {
+		t.Errorf("%d pairs in %s where each takes 10 s, %d where it takes 5 s", slow.Pairs, left, fast.Pairs)
+	}
+	slow = p.Refit(r, long, time.Minute, left)
+	if six := slow.Remaining(r, nil, time.Minute); slow.Pairs != 6 || six < 5*time.Minute || six > 6*time.Minute {
+		t.Errorf("%d pairs, of which each after the first takes a minute, take %s", slow.Pairs, six)
+	}
+	if r.Pairs = 9; p.Refit(r, long, 0, time.Hour).Pairs != p.Pairs || p.Refit(r, nil, 0, 0).Pairs != p.Pairs {
 		t.Error("pairs are changed that were asked for, or that no long visit disturbs")
 	}
 	if many := (Request{Comparisons: 8, Asked: 8}); many.few() != 8 {

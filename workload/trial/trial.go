@@ -57,6 +57,10 @@ type Runner struct {
 	// Their visits are lists of transactions that are timed as a whole.
 	Narrowed []rundoc.Scope
 
+	// EachPair is how long a pair of the last comparison took on average, from its start to its last visit; the first one, which
+	// needs longer, is left out. 0: there was one. Filled here.
+	EachPair time.Duration
+
 	decided map[string]bool          // by scenario: whether it is to be narrowed
 	mean    map[string]time.Duration // of a transaction, by scenario, as the warm-up showed it
 	cost    map[string][]float64     // of each script in seconds, by narrowed scenario
