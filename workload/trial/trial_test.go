@@ -229,7 +229,8 @@ func harmAndItsReverse(t *testing.T, r *Runner, snap *Snapshot) {
 		on := map[string]int{}
 		for i, v := range visits {
 			on[fmt.Sprint(v.Side, v.Copy)]++
-			if v.Order != i || v.P99 <= 0 || v.CPUSeconds < 0 || v.Seconds < .05 {
+			whole := v.Seconds >= .05 || r.narrowed(v.Scenario) != nil // a busy machine may make it one of lists
+			if v.Order != i || v.P99 <= 0 || v.CPUSeconds < 0 || !whole {
 				t.Errorf("visit %d: %+v", i, v)
 			}
 		}
