@@ -158,8 +158,8 @@ func TestOpenLoop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Transactions < 90 || r.Transactions > 101 {
-			t.Errorf("%d transactions in a second at 100 a second", r.Transactions)
+		if due := r.Transactions + r.Unserved; due < 97 || due > 101 || r.Transactions == 0 { // two may be under way at the end; a busy machine does not get to all
+			t.Errorf("%d transactions, and %d unserved, in a second at 100 a second", r.Transactions, r.Unserved)
 		}
 		r, err = e.Run(context.Background(), Load{Pool: 2, Rate: 400, Duration: time.Second}) // twice what two connections carry
 		if err != nil {
