@@ -88,15 +88,30 @@ func (s *series) nth(ctx context.Context, n int) error {
 	if err := s.warm(ctx, seats, s.scenarios, n > 1); err != nil {
 		return err
 	}
-	for _, i := range s.rng.Perm(len(s.scenarios)) {
+	for _, sc := range s.order() {
 		first := s.rng.IntN(2)
-		two, err := s.pair(ctx, seats, [2]int{first, 1 - first}, s.scenarios[i], n)
+		two, err := s.pair(ctx, seats, [2]int{first, 1 - first}, sc, n)
 		if err != nil {
 			return err
 		}
 		s.add(two, n)
 	}
 	return nil
+}
+
+// order is a random one of the scenarios, those of long statements last: they read whole tables, and drive what the others need
+// out of a memory that does not hold all. At 1 GB of memory and 3 GB of data reads after them were at 1000 to 2000 transactions
+// a second, reads before them at 3900 to 7100.
+func (s *series) order() []scenario.Scenario {
+	var soon, late []scenario.Scenario
+	for _, i := range s.rng.Perm(len(s.scenarios)) {
+		if sc := s.scenarios[i]; s.narrowed(sc.Name) != nil {
+			late = append(late, sc)
+		} else {
+			soon = append(soon, sc)
+		}
+	}
+	return append(soon, late...)
 }
 
 // add numbers the two visits of a pair and says that they were made.

@@ -284,8 +284,11 @@ func longStatements(t *testing.T, r *Runner, side Side) {
 	if s == nil || s.MostPool != 2 || s.Transactions%6 != 0 || s.MeasureSeconds <= 0 {
 		t.Fatalf("narrowed: %+v", r.Narrowed)
 	}
-	for _, v := range visits {
+	for i, v := range visits {
 		s := r.narrowed(v.Scenario)
+		if i > 0 && s == nil && v.Pair == visits[i-1].Pair && r.narrowed(visits[i-1].Scenario) != nil {
+			t.Errorf("%s comes after %s, which drives its data out of the caches", v.Scenario, visits[i-1].Scenario)
+		}
 		if same := s != nil && v.Transactions == int64(s.Transactions); same != (s != nil) || v.TPS <= 0 {
 			t.Errorf("%+v; narrowed: %+v", v, r.Narrowed)
 		}
