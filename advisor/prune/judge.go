@@ -174,11 +174,9 @@ func (s *state) final() []string {
 	return slices.DeleteFunc(s.measurable(), s.harmful)
 }
 
-// rejected tells whether what is left of the patch is worse under some scenario and better under none.
+// rejected tells whether what is left of the patch is worse under some scenario and better under none. Where what observes is
+// seen to cost, that is what makes it worse.
 func (s *state) rejected() bool {
-	if s.groupOutcome[logging] == Costs { // that is what makes it worse
-		return false
-	}
 	gains := s.gains(rundoc.StepPruned)
 	if gains == nil {
 		gains = s.gains(rundoc.StepPatch)
@@ -186,8 +184,14 @@ func (s *state) rejected() bool {
 			return false
 		}
 	}
-	is := func(k verdict.Kind) bool { return slices.ContainsFunc(gains, func(g Gain) bool { return g.Kind == k }) }
-	return is(verdict.Worse) && !is(verdict.Better)
+	explained := map[string]bool{}
+	if c := s.find(rundoc.StepGroup, logging); c != nil && c.Failed == "" {
+		for sc, r := range together(s.v.Scenarios, *c) {
+			explained[sc] = r.Kind() == verdict.Better // without it
+		}
+	}
+	worse := slices.ContainsFunc(gains, func(g Gain) bool { return g.Kind == verdict.Worse && !explained[g.Scenario] })
+	return worse && !slices.ContainsFunc(gains, func(g Gain) bool { return g.Kind == verdict.Better })
 }
 
 // lost tells whether pruning lost a gain of the whole patch: pieces that each make too little difference to be seen can

@@ -446,6 +446,23 @@ func TestObserving(t *testing.T) {
 	}
 }
 
+// TestRejectedBesideObserving: what observing costs under one scenario does not excuse what is worse under another.
+func TestRejectedBesideObserving(t *testing.T) {
+	for _, tc := range []struct {
+		culprit  map[string]float64
+		rejected bool
+	}{{map[string]float64{"writes": -.1}, true}, {nil, false}} {
+		v := &rundoc.Verification{Patch: append(slices.Clone(patch), setting("track_io_timing", "logging", "reload")), Scenarios: []string{"reads", "writes"}, Pairs: 6}
+		effects := map[string]map[string]float64{"track_io_timing": {"reads": -.1}, "random_page_cost": tc.culprit}
+		l := &lab{rng: rand.New(rand.NewPCG(3, 43)), effects: effects, noise: .004, pairs: 6, checkpoints: 1}
+		l.run(v, 2) // noise, patch, logging
+		r := Judge(v)
+		if r.Price() == nil || r.Price().Outcome != Costs || r.Rejected != tc.rejected || slices.Contains(r.Kept, "random_page_cost") == tc.rejected || !slices.Contains(r.Kept, "track_io_timing") {
+			t.Errorf("culprit %v: rejected %v, kept %v, price %+v", tc.culprit, r.Rejected, r.Kept, r.Price())
+		}
+	}
+}
+
 // TestPriceUnknown: without time for that comparison the cost is said to be inside the others.
 func TestPriceUnknown(t *testing.T) {
 	v := &rundoc.Verification{Patch: append(slices.Clone(patch), setting("track_io_timing", "logging", "reload")), Scenarios: []string{"reads"}, Pairs: 6}
