@@ -148,13 +148,17 @@ func asList(v *rundoc.Visit, load engine.Load) error {
 // ErrStuck says that statements take so long that a visit does not come to its end.
 var ErrStuck = errors.New("statements take too long to be measured")
 
-// order is a round without the pool sizes that are beyond a scenario's scope.
+// order is a round without the pool sizes that are beyond a scenario's scope. Lists of long statements come last: they read whole
+// tables, and drive what the others need out of a memory that does not hold all.
 func (r *run) order(round int) []visitRef {
-	var out []visitRef
+	var soon, late []visitRef
 	for _, ref := range roundOrder(*r.plan, r.levels, round) {
-		if s, ok := r.plan.Scope(r.plan.Scenarios[ref.scenario]); !ok || ref.level <= s.MostPool {
-			out = append(out, ref)
+		switch s, ok := r.plan.Scope(r.plan.Scenarios[ref.scenario]); {
+		case !ok || ref.level <= s.MostPool && s.Transactions == 0:
+			soon = append(soon, ref)
+		case ref.level <= s.MostPool:
+			late = append(late, ref)
 		}
 	}
-	return out
+	return append(soon, late...)
 }

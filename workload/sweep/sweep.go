@@ -79,6 +79,9 @@ type run struct {
 // round visits every pool size with every scenario once.
 func (r *run) round(ctx context.Context, round int) error {
 	begun := time.Now()
+	if err := r.rewarm(ctx); err != nil {
+		return err
+	}
 	order := r.order(round)
 	for i, ref := range order {
 		v, err := r.visit(ctx, ref, round, len(r.visits))

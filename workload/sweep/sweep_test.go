@@ -178,6 +178,29 @@ func TestRunWarmsUp(t *testing.T) {
 	}
 }
 
+// Lists of long statements come at the end of a round, and before it the other scenarios warm up for as long as that makes
+// them faster by a tenth.
+func TestRunKeepsLongStatementsApart(t *testing.T) {
+	l := &lawful{throughput: func(_, before int) float64 { return 1000 * float64(1+min(before, 5)) }} // 1000 to 6000
+	p := planOf([]int{1, 2, 4, 8}, 5)
+	p.Scenarios = []string{"s", "long", "listless"}
+	p.Scopes = []rundoc.Scope{{Scenario: "long", MostPool: 2, Transactions: 6}, {Scenario: "listless", MostPool: 4}}
+	r := run{Sweep: sweepOf(l), plan: &p, levels: p.Levels}
+	for round := 1; round < 20; round++ {
+		order := r.order(round)
+		if len(order) != 4+2+3 || order[7].scenario != 1 || order[8].scenario != 1 {
+			t.Fatalf("round %d: %+v", round, order)
+		}
+	}
+	if err := r.rewarm(context.Background()); err != nil || l.runs != 2*5 { // 1000, 2000; 3000, 4000; 5000, 6000; 6000, 6000; 6000, 6000
+		t.Errorf("%d stretches of warming up, %v", l.runs, err)
+	}
+	p.Scopes = p.Scopes[1:]
+	if err := r.rewarm(context.Background()); err != nil || l.runs != 2*5 {
+		t.Errorf("warming up where there are no lists: %d stretches, %v", l.runs, err)
+	}
+}
+
 func TestLongLevels(t *testing.T) {
 	for _, tc := range []struct {
 		budget time.Duration
