@@ -56,12 +56,9 @@ type place struct {
 // pairs makes one start after the other, with one pair of visits to each scenario.
 func (s *series) pairs(ctx context.Context) error {
 	s.EachPair = 0
-	first := time.Now()
+	further := time.Duration(0)
 	for n := 1; ; n++ {
 		begun := time.Now()
-		if n == 2 {
-			first = begun
-		}
 		if n > 1 {
 			if err := s.again(ctx); err != nil {
 				return err
@@ -71,7 +68,8 @@ func (s *series) pairs(ctx context.Context) error {
 			return err
 		}
 		if n > 1 {
-			s.EachPair = time.Since(first) / time.Duration(n-1)
+			further += time.Since(begun)
+			s.EachPair = further / time.Duration(n-1)
 		}
 		if n == s.Pairs || !s.Deadline.IsZero() && time.Now().Add(time.Since(begun)).After(s.Deadline) {
 			return nil
