@@ -261,8 +261,12 @@ func (p *page) pieces(r *prune.Result) {
 	if c := r.Price(); c != nil {
 		p.item(price(c))
 	}
+	longer := r.Longer()
+	for _, sc := range slices.Sorted(maps.Keys(longer)) {
+		p.item(sc + ": " + longer[sc])
+	}
 	if r.Rejected {
-		p.item("The patch is worse than the present settings, and the time did not suffice to find out what makes it so: give a longer --budget")
+		p.item("The patch is worse than the present settings, and " + r.NoCulprit() + "; pgfit verify with more --pairs or a longer --budget tells more")
 	}
 	if len(r.Dropped) > 0 {
 		p.item("Dropped from the patch: " + strings.Join(r.Dropped, ", "))

@@ -62,7 +62,9 @@ func TestTooShort(t *testing.T) {
 
 // TestPieces: what observing costs is said apart from what harms, and a reason stands below the table.
 func TestPieces(t *testing.T) {
-	r := &prune.Result{Mode: rundoc.ModeScratch, Kept: []string{"shared_preload_libraries"}, Dropped: []string{"work_mem"}, Items: []prune.Item{
+	slower := gain("reads", 1, verdict.Same)
+	slower.P99, slower.P99Kind = advisor.Effect{Ratio: 1.2, Low: 1.1, High: 1.3, Pairs: 6}, verdict.Worse
+	r := &prune.Result{Mode: rundoc.ModeScratch, Kept: []string{"shared_preload_libraries"}, Dropped: []string{"work_mem"}, Patch: []prune.Gain{slower}, Items: []prune.Item{
 		{Name: "memory", Settings: []string{"work_mem"}, Outcome: prune.NoDifference, Scenarios: []prune.ItemEffect{{Scenario: "reads", Verdict: "no difference seen (would have seen 4 %)"}}},
 		{Name: "I/O", Settings: []string{"io_method"}, Kept: true, Outcome: prune.NotMeasured, Why: "no time was left"},
 		{Name: "logging", Settings: []string{"shared_preload_libraries"}, Kept: true, Outcome: prune.Costs, Why: "stays: it is there to be able to see, not for speed",
@@ -74,7 +76,8 @@ func TestPieces(t *testing.T) {
 	}
 	text := strings.Join(strings.Fields(b.String()), " ")
 	for _, want := range []string{"memory: work_mem no difference seen no", "- I/O: io_method: no time was left", "logging: shared_preload_libraries costs yes",
-		"- To be able to see, not for speed: shared_preload_libraries. With it against without it: reads worse by 3 % (2 to 4 %). It stays", "- Dropped from the patch: work_mem"} {
+		"- To be able to see, not for speed: shared_preload_libraries. With it against without it: reads worse by 3 % (2 to 4 %). It stays", "- reads: p99 rose with the whole patch, by 20 % (10 to 30 %)",
+		"- Dropped from the patch: work_mem"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not said:\n%s", want, &b)
 		}

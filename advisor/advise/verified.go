@@ -57,8 +57,8 @@ func (a *Advice) verified(doc *rundoc.Document, ruleSet string) {
 	case r.Failed != "":
 		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "the patch could not be measured: " + r.Failed, Lift: "do not apply it before that is mended", Blocks: true})
 	case r.Rejected:
-		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "the patch is slower than the present settings and nothing of it is recommended",
-			Lift: "a longer --budget finds out what makes it so"})
+		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Text: "the patch is slower than the present settings and nothing of it is recommended; " + r.NoCulprit(),
+			Lift: "pgfit verify with more --pairs or a longer --budget tells more"})
 	}
 	a.slower()
 	if len(others) > 0 {
@@ -88,6 +88,13 @@ func (a *Advice) slower() {
 			}
 		}
 		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Scenario: g.Scenario, Text: text, Lift: "read the table of what was taken back; a longer --budget tells more"})
+	}
+	longer := r.Longer()
+	for _, g := range r.Patch {
+		if text := longer[g.Scenario]; text != "" {
+			a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Scenario: g.Scenario, Text: text,
+				Lift: "what is taken back is judged by throughput; where p99 counts, verify the patch without the settings in doubt: pgfit verify --patch FILE"})
+		}
 	}
 }
 

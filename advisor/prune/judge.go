@@ -31,7 +31,7 @@ type Result struct {
 	Notes     []string              `json:"notes,omitempty"`
 	Failed    string                `json:"failed,omitempty"`     // why the patch could not be measured at all
 	Restored  bool                  `json:"restored,omitempty"`   // pruning had lost a gain of the whole
-	Rejected  bool                  `json:"rejected,omitempty"`   // worse, and there was no time to find out what makes it so
+	Rejected  bool                  `json:"rejected,omitempty"`   // worse, and what makes it so was not found
 	Unchecked []string              `json:"unverified,omitempty"` // settings that could not be measured, with the reason
 }
 
@@ -60,6 +60,7 @@ type Gain struct {
 	Kind      verdict.Kind   `json:"kind"`
 	P         float64        `json:"p"` // exact sign-flip test; -1 with more than 12 pairs
 	P99       advisor.Effect `json:"p99"`
+	P99Kind   verdict.Kind   `json:"p99_kind"` // worse when it rose
 	BeforeTPS float64        `json:"before_tps"`
 	AfterTPS  float64        `json:"after_tps"`
 	BeforeP99 float64        `json:"before_p99_seconds"`
@@ -248,8 +249,8 @@ func (s *state) gains(step string) []Gain {
 func (s *state) gainsOf(c *rundoc.Comparison) []Gain {
 	var out []Gain
 	for _, sc := range s.v.Scenarios {
-		tps := Ratios(*c, sc, throughput)
-		g := Gain{Scenario: sc, Verified: effect(tps), Verdict: tps.Words(), Kind: tps.Kind(), P: tps.P, P99: effect(Ratios(*c, sc, tail))}
+		tps, p99 := Ratios(*c, sc, throughput), Ratios(*c, sc, tail)
+		g := Gain{Scenario: sc, Verified: effect(tps), Verdict: tps.Words(), Kind: tps.Kind(), P: tps.P, P99: effect(p99), P99Kind: p99.Inverse().Kind()}
 		g.BeforeTPS, g.AfterTPS = means(*c, sc, throughput)
 		g.BeforeP99, g.AfterP99 = means(*c, sc, tail)
 		g.BeforeCPU, g.AfterCPU = means(*c, sc, cpuEach)
@@ -333,6 +334,9 @@ func (s *state) items(g string, final []string) []Item {
 			}
 		}
 	}
+	if c != nil {
+		it.Why = join(it.Why, overstated(c.Removed))
+	}
 	if c != nil && c.Failed != "" {
 		it.Why = c.Failed
 	}
@@ -343,6 +347,9 @@ func (s *state) items(g string, final []string) []Item {
 			if single.Outcome == Unclear {
 				_, why := s.blind(*one)
 				single.Why = "kept without evidence: " + why
+			}
+			if one.Failed == "" {
+				single.Why = join(single.Why, overstated(one.Removed))
 			}
 			out = append(out, single)
 		}
@@ -374,7 +381,11 @@ func (r *Result) Reason(name string) (why string, ok bool) {
 	}
 	best := r.item(name)
 	if best == nil || best.Outcome != Harms && best.Outcome != NoDifference {
-		return "dropped: the patch is worse than the present settings, and the time did not suffice to find out what makes it so", true
+		return "dropped: the patch is worse than the present settings, and " + r.NoCulprit(), true
+	}
+	note := ""
+	if o := overstated([]string{name}); o != "" {
+		note = " (" + o + ")"
 	}
 	what := "taking it back"
 	if !best.Single && len(best.Settings) > 1 {
@@ -385,9 +396,37 @@ func (r *Result) Reason(name string) (why string, ok bool) {
 		words = append(words, e.Scenario+": "+e.Verdict)
 	}
 	if best.Outcome == Harms {
-		return "dropped, it harms. With it: " + strings.Join(words, "; "), true
+		return "dropped, it harms. With it: " + strings.Join(words, "; ") + note, true
 	}
-	return "dropped, " + what + " made no measurable difference. With it: " + strings.Join(words, "; "), true
+	return "dropped, " + what + " made no measurable difference. With it: " + strings.Join(words, "; ") + note, true
+}
+
+// overstated says of settings that visits of a few seconds show larger than service does, why; "" of others. Each visit begins
+// just after a checkpoint, and the first change of a page after one puts the whole page into the WAL: that is what
+// wal_compression packs.
+func overstated(names []string) string {
+	if slices.Contains(names, "wal_compression") {
+		return "wal_compression was measured just after checkpoints, when pages go to the WAL whole: in service it costs and saves less"
+	}
+	return ""
+}
+
+// join puts two remarks behind each other, either of which may be empty.
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
+}
+
+// NoCulprit is why it is not known what makes a rejected patch worse.
+func (r *Result) NoCulprit() string {
+	if slices.ContainsFunc(r.Items, func(it Item) bool {
+		return len(it.Scenarios) == 0 && it.Outcome == NotMeasured && unmeasured[it.Name] == ""
+	}) {
+		return "the time did not suffice to find out what makes it so"
+	}
+	return "no group of its settings is seen to make it so by itself"
 }
 
 // Effect is the strongest measured effect of a setting, by itself or with its group; nil when there is none, and when what
@@ -426,6 +465,30 @@ func (r *Result) Price() *Item {
 		}
 	}
 	return nil
+}
+
+// Longer says where p99 rose with the whole patch, and whether it still does with what is left: a sentence a scenario, by its
+// name. Groups are taken back for throughput alone, so that it is for people to weigh.
+func (r *Result) Longer() map[string]string {
+	said := map[string]string{}
+	rise := func(e advisor.Effect) string {
+		return fmt.Sprintf("by %s (%s to %s)", verdict.Percent(e.Ratio-1), strings.TrimSuffix(verdict.Percent(e.Low-1), " %"), verdict.Percent(e.High-1))
+	}
+	for _, g := range r.Patch {
+		if g.P99Kind == verdict.Worse {
+			said[g.Scenario] = "p99 rose with the whole patch, " + rise(g.P99)
+		}
+	}
+	for _, g := range r.Pruned {
+		before := said[g.Scenario]
+		switch {
+		case g.P99Kind == verdict.Worse:
+			said[g.Scenario] = join(before, "p99 rose with what is left of the patch, "+rise(g.P99))
+		case before != "" && g.P99.Pairs >= verdict.MinPairs:
+			said[g.Scenario] = join(before, "with what is left of it no rise is certain")
+		}
+	}
+	return said
 }
 
 // Harmful are the settings, or where no single one could be told the groups, that were dropped for harm.

@@ -404,8 +404,43 @@ func TestRejected(t *testing.T) {
 	if !r.Rejected || !slices.Equal(r.Kept, []string{"log_lock_waits"}) {
 		t.Errorf("rejected %v, kept %v", r.Rejected, r.Kept)
 	}
-	if why, _ := r.Reason("random_page_cost"); !strings.Contains(why, "worse than the present settings") {
+	if why, _ := r.Reason("random_page_cost"); !strings.Contains(why, "worse than the present settings, and the time did not suffice") {
 		t.Errorf("Reason = %q", why)
+	}
+}
+
+// TestRejectedAfterAll: every group was measured, and none is seen to be the culprit by itself.
+func TestRejectedAfterAll(t *testing.T) {
+	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6}
+	effects := map[string]map[string]float64{"work_mem": both(-.08), "random_page_cost": both(-.08), "max_wal_size": both(-.08)}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 23)), effects: effects, noise: .06, pairs: 6, checkpoints: 1}
+	l.run(v, 100)
+	r := Judge(v)
+	why, dropped := r.Reason("random_page_cost")
+	if !r.Rejected || !dropped || strings.Contains(why, "time") || !strings.Contains(why, "no group of its settings") {
+		t.Errorf("rejected %v, Reason = %q", r.Rejected, why)
+	}
+}
+
+// TestOverstated: what visits of a few seconds show larger than service does is said with the verdict, and of nothing else.
+func TestOverstated(t *testing.T) {
+	v := &rundoc.Verification{Patch: append(slices.Clone(patch), setting("wal_compression", "WAL and checkpoint", "reload")), Scenarios: []string{"reads", "writes"}, Pairs: 6}
+	l := &lab{rng: rand.New(rand.NewPCG(3, 24)), effects: map[string]map[string]float64{"wal_compression": {"writes": -.1}}, noise: .004, pairs: 6, checkpoints: 1}
+	l.run(v, 100)
+	r := Judge(v)
+	const words = "just after checkpoints"
+	for _, it := range r.Items {
+		if strings.Contains(it.Why, words) != slices.Contains(it.Settings, "wal_compression") {
+			t.Errorf("%s: %q", it.Name, it.Why)
+		}
+	}
+	for _, n := range r.Dropped {
+		if why, _ := r.Reason(n); strings.Contains(why, words) != (n == "wal_compression") {
+			t.Errorf("Reason(%s) = %q", n, why)
+		}
+	}
+	if !slices.Contains(r.Harmful(), "wal_compression") {
+		t.Errorf("harmful %v", r.Harmful())
 	}
 }
 

@@ -13,20 +13,24 @@ import (
 func notes(now, then *situation, proposals []advisor.Proposal) []probe.Warning {
 	var out []probe.Warning
 	out = append(out, durability(now)...)
-	out = append(out, overBudget(now)...)
+	out = append(out, overBudget(now, then)...)
 	out = append(out, pagesToReserve(now, then)...)
 	out = append(out, overcommit(now, then)...)
 	return append(out, standbyOrder(now, proposals)...)
 }
 
 // overBudget warns about the present configuration where its worst case does not fit.
-func overBudget(s *situation) []probe.Warning {
+func overBudget(s, then *situation) []probe.Warning {
 	var out []probe.Warning
 	b := s.worst(s.present)
 	if b.Over {
+		hint := "take the proposed values, or let fewer connections work at once"
+		if then.worst(then.next).Over {
+			hint = "let fewer connections work at once (a smaller pool, a lower max_connections), or give the server more memory"
+		}
 		out = append(out, probe.Warning{Code: "memory-over-budget",
 			Text: fmt.Sprintf("the present settings can take %s of memory at worst, of %s that may be used: %s", roughly(b.Total), roughly(b.Limit), sum(b)),
-			Hint: "take the proposed values, or let fewer connections work at once"})
+			Hint: hint})
 	}
 	if b.DiskOver {
 		out = append(out, probe.Warning{Code: "wal-over-disk",
