@@ -27,23 +27,23 @@ const (
 	// Private_Dirty of /proc/PID/smaps_rollup (2.6 MB in the middle of pgbench's transactions).
 	IdleBackend = 2 * mB
 
-	// defaultNodes is how many sorts, hashes and aggregates of one statement hold memory at once where no plan was seen.
-	defaultNodes = 2
+	// defaultHashes is how many hashes one statement holds in memory at once where no plan was seen.
+	defaultHashes = 2
 )
 
 // Load is what the settings have to carry. The zero value is a server about whose use nothing is known.
 type Load struct {
-	Active        int     // connections that run a statement at the same time; 0: assumed from the CPUs
-	Nodes         int     // memory nodes of the largest plan seen; 0: 2
-	WALRate       float64 // bytes per second; 0: not measured, recovery is then bounded by max_wal_size alone
-	RecoveryLimit float64 // seconds; 0: no limit
-	Shared        bool    // other programs use the machine: what they hold now is not the server's
+	Active        int         // connections that run a statement at the same time; 0: assumed from the CPUs
+	Statements    []Statement // whose plans were seen; none: two hashes are assumed
+	WALRate       float64     // bytes per second; 0: not measured, recovery is then bounded by max_wal_size alone
+	RecoveryLimit float64     // seconds; 0: no limit
+	Shared        bool        // other programs use the machine: what they hold now is not the server's
 }
 
 // Worst adds up the worst case of the settings s on the machine of f. Settings that s does not have count nothing.
 // After the formula that searches of configurations use as a hard constraint: shared memory + active connections x
 // (work_mem x hash_mem_multiplier x nodes + 10 MB) + parallel workers + autovacuum workers x their memory, within 80 %
-// of the smaller of memory and cgroup limit.
+// of the smaller of memory and cgroup limit; the nodes are those of the heaviest statement seen (Statement).
 func Worst(s guc.Settings, f probe.Facts, l Load) advisor.Budget {
 	b := advisor.Budget{Memory: memory(s, f, l)}
 	for _, line := range b.Memory {
@@ -104,22 +104,23 @@ func memory(s guc.Settings, f probe.Facts, l Load) []advisor.BudgetLine {
 	if assumed {
 		who = "assumed: 4 for each CPU, at least 10"
 	}
-	share := float64(statementMemory(s, l))
+	each := heaviest(s, l)
+	share := each.memory(s)
 	idle := max(0, connections(s)-active)
 	workers := ParallelWorkers(s, active)
-	vacuums, each := autovacuum(s, f)
+	vacuums, theirs := autovacuum(s, f)
 	maintenance := size(s, "maintenance_work_mem")
 	buffers := size(s, "shared_buffers")
 	return []advisor.BudgetLine{
 		{What: "shared_buffers", Bytes: buffers},
 		{What: "wal_buffers and other shared memory", Bytes: SharedMemory(s) - buffers},
-		{What: fmt.Sprintf("%d active connections (%s) x work_mem x hash_mem_multiplier x %d nodes", active, who, nodes(l)),
+		{What: fmt.Sprintf("%d active connections (%s), each with %s", active, who, each),
 			Bytes: saturate(float64(active) * share)},
 		{What: fmt.Sprintf("%d parallel workers, the same and %d MB each", workers, BusyBackend/mB),
 			Bytes: saturate(float64(workers) * (share + float64(BusyBackend)))},
 		{What: fmt.Sprintf("%d active backends of %d MB", active, BusyBackend/mB), Bytes: int64(active) * BusyBackend},
 		{What: fmt.Sprintf("%d more connections allowed, idle, of %d MB", idle, IdleBackend/mB), Bytes: int64(idle) * IdleBackend},
-		{What: fmt.Sprintf("%d autovacuum workers of %s", vacuums, guc.FormatBytes(each)), Bytes: saturate(float64(vacuums) * float64(each))},
+		{What: fmt.Sprintf("%d autovacuum workers of %s", vacuums, guc.FormatBytes(theirs)), Bytes: saturate(float64(vacuums) * float64(theirs))},
 		{What: "one maintenance command of maintenance_work_mem", Bytes: maintenance},
 	}
 }
@@ -163,20 +164,25 @@ func Room(s guc.Settings, f probe.Facts, l Load) (int64, bool) {
 	if !ok {
 		return 0, false
 	}
-	present := float64(statementMemory(s, l))
 	active, _ := Active(s, f, l)
 	n := float64(active + ParallelWorkers(s, active))
-	rest := float64(Worst(s, f, l).Total) - n*present
-	factor := n * float64(nodes(l)) * multiplier(s)
-	if factor <= 0 {
+	if n <= 0 {
 		return limit, true
 	}
-	return int64((float64(limit) - rest) / factor), true
-}
-
-// statementMemory is what one process of one statement may hold in sorts and hashes, in bytes.
-func statementMemory(s guc.Settings, l Load) int64 {
-	return saturate(float64(size(s, "work_mem")) * multiplier(s) * float64(nodes(l)))
+	rest := float64(Worst(s, f, l).Total) - n*heaviest(s, l).memory(s)
+	share := (float64(limit) - rest) / n
+	if share <= 0 {
+		return int64(share), true
+	}
+	lo, hi, mult := 0., share, multiplier(s) // one hash takes as much as that at least
+	for range 64 {
+		if mid := lo + (hi-lo)/2; heaviestOf(mid, mult, l).holds(mid, mult) > share {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+	return int64(lo), true
 }
 
 func multiplier(s guc.Settings) float64 {
@@ -184,13 +190,6 @@ func multiplier(s guc.Settings) float64 {
 		return max(1, m)
 	}
 	return 1
-}
-
-func nodes(l Load) int {
-	if l.Nodes > 0 {
-		return l.Nodes
-	}
-	return defaultNodes
 }
 
 func connections(s guc.Settings) int {

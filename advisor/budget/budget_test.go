@@ -46,7 +46,11 @@ func TestWorst(t *testing.T) {
 		{"stock server, use unknown", 15, nil, 24 * gB, 2, Load{}, 1055, false},
 		{"stock server on 1 GB", 15, nil, gB, 2, Load{}, 1055, true},
 		{"hash_mem_multiplier 1 before 15", 14, nil, 24 * gB, 2, Load{}, 1055 - 80 - 64, false},
-		{"measured pool and nodes", 15, nil, 24 * gB, 2, Load{Active: 30, Nodes: 4}, 1055 - 160 + 960 + 128 + 200 - 40, false},
+		{"measured pool and nodes", 15, nil, 24 * gB, 2, Load{Active: 30, Statements: []Statement{{Hashes: 4}}}, 1055 - 160 + 960 + 128 + 200 - 40, false},
+		{"sorts take work_mem alone", 15, nil, 24 * gB, 2, Load{Statements: []Statement{{Sorts: 2}}}, 1055 - 80 - 64, false},
+		{"the heaviest statement counts", 15, nil, 24 * gB, 2, Load{Statements: []Statement{{Hashes: 1}, {Sorts: 1, Hashes: 2}, {Hashes: 1}}}, 1055 + 40 + 32, false},
+		{"what was seen to be small is four times that", 15, nil, 24 * gB, 2, Load{Statements: []Statement{{Hashes: 6, Used: mB}}}, 1055 + 80 + 64, false},
+		{"one hash at least", 15, nil, 24 * gB, 2, Load{Statements: []Statement{{Sorts: 3, Hashes: 6, Used: 64 * kB}}}, 1055 - 80 - 64, false},
 		{"one vacuum takes 1 GB at most before 17", 16, map[string]string{"maintenance_work_mem": "2GB"}, 24 * gB, 2, Load{}, 1055 - 4*64 + 3*1024 + 2048, false},
 		{"and all of it from 17 on", 17, map[string]string{"maintenance_work_mem": "2GB"}, 24 * gB, 2, Load{}, 1055 - 4*64 + 4*2048, false},
 		{"no more active than max_connections", 15, map[string]string{"max_connections": "5"}, 24 * gB, 2, Load{Active: 50}, 151 - 5 + 5*26 + 8*26 + 256, false},
@@ -60,9 +64,23 @@ func TestWorst(t *testing.T) {
 	}
 }
 
+// TestStatement: the line of the budget says what one connection was counted with.
+func TestStatement(t *testing.T) {
+	for want, st := range map[string]Statement{
+		"1 hash of work_mem x hash_mem_multiplier":                                       unseen,
+		"2 sorts of work_mem (big-sort)":                                                 {Name: "big-sort", Sorts: 2},
+		"1 sort of work_mem and 3 hashes of work_mem x hash_mem_multiplier":              {Sorts: 1, Hashes: 3},
+		"2 sorts of work_mem, 8MB at most for one, 4 times what was seen (daily-report)": {Name: "daily-report", Sorts: 2, Used: 2 * mB},
+	} {
+		if got := st.String(); got != want {
+			t.Errorf("%+v is %q, want %q", st, got, want)
+		}
+	}
+}
+
 func TestWorstNeverWraps(t *testing.T) {
 	s := server(t, 18, map[string]string{"work_mem": "2147483647", "hash_mem_multiplier": "1000", "max_connections": "262143"})
-	if b := Worst(s, machine(gB, 256, 18), Load{Active: 262143, Nodes: 50}); !b.Over || b.Total <= 0 {
+	if b := Worst(s, machine(gB, 256, 18), Load{Active: 262143, Statements: []Statement{{Hashes: 50}}}); !b.Over || b.Total <= 0 {
 		t.Errorf("Worst of absurd settings = %d, over %v", b.Total, b.Over)
 	}
 }
@@ -113,7 +131,7 @@ func TestSharedMemory(t *testing.T) {
 }
 
 func TestRoom(t *testing.T) {
-	f, l := machine(4*gB, 2, 16), Load{Active: 20, Nodes: 3}
+	f, l := machine(4*gB, 2, 16), Load{Active: 20, Statements: []Statement{{Sorts: 1, Hashes: 3}, {Sorts: 9, Used: 64 * kB}}}
 	s := server(t, 16, nil)
 	room, ok := Room(s, f, l)
 	if !ok {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pgfit/advisor"
+	"pgfit/advisor/budget"
 	"pgfit/workload/rundoc"
 )
 
@@ -159,13 +160,34 @@ func (s *situation) walRate() figures {
 	return f
 }
 
-// memoryNodes is the most sorts, hashes and aggregates that a plan of the run held at once; 0 where none was seen.
-func (s *situation) memoryNodes() int {
-	n := 0
-	for _, p := range s.probes {
-		n = max(n, p.MemoryNodes)
+// manyNodes bounds the sorts and hashes of one statement that are counted: a plan of more holds them one after the other.
+const manyNodes = 16
+
+// statements are what the plans of the run may hold in memory. A statement that was run and spilled nothing is known to need
+// no more for one sort or hash than the largest of them showed, or, since not every node shows its memory, than work_mem was.
+func (s *situation) statements() []budget.Statement {
+	if s.in.Doc == nil {
+		return nil
 	}
-	return min(n, 16)
+	used, workMem := map[string]int64{}, size(s.in.Doc.Facts.Server.Settings, "work_mem")
+	for _, p := range s.probes {
+		if workMem > 0 && len(p.Set) == 0 && p.Seconds > 0 && p.SpilledKB == 0 {
+			used[p.Statement] = max(p.SortKB*kB, workMem)
+		}
+	}
+	var out []budget.Statement
+	for _, p := range s.probes {
+		if p.MemoryNodes == 0 {
+			continue
+		}
+		st := budget.Statement{Name: firstWords(p.Statement), Sorts: p.SortNodes, Hashes: p.HashNodes, Used: used[p.Statement]}
+		if st.Sorts+st.Hashes == 0 { // an old document
+			st.Hashes = p.MemoryNodes
+		}
+		st.Sorts, st.Hashes = min(st.Sorts, manyNodes), min(st.Hashes, manyNodes)
+		out = append(out, st)
+	}
+	return out
 }
 
 // input makes an Input.

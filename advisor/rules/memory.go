@@ -108,15 +108,15 @@ const inMemory = 2.5
 func workMem(s *situation) verdict {
 	present := size(s.next, "work_mem")
 	spill, inputs := s.spill()
-	if spill == 0 {
+	if spill.disk == 0 {
 		if s.in.Doc == nil {
 			return verdict{keep: "raised only where a run saw sorts or hashes spill to disk; there was no run"}
 		}
 		return verdict{keep: "no statement of the run spilled to disk"}
 	}
-	need := min(up(int64(inMemory*float64(spill))), maxWorkMem)
+	need := min(up(spill.workMem), maxWorkMem)
 	if need <= present {
-		return verdict{keep: fmt.Sprintf("enough for the largest spill of the run, %s on disk; statements beyond it want a setting of their own", roughly(spill))}
+		return verdict{keep: fmt.Sprintf("enough for the largest spill of the run, %s on disk; statements beyond it want a setting of their own", roughly(spill.disk))}
 	}
 	room, ok := budget.Room(s.next, s.facts, s.load)
 	if !ok {
@@ -124,10 +124,10 @@ func workMem(s *situation) verdict {
 	}
 	target := min(need, down(max(room, 0)))
 	if target <= present {
-		return verdict{keep: fmt.Sprintf("the run spilled up to %s, but the memory budget has no room for more; set it for the role or statement that spills", roughly(spill))}
+		return verdict{keep: fmt.Sprintf("the run spilled up to %s, but the memory budget has no room for more; set it for the role or statement that spills", roughly(spill.disk))}
 	}
 	v := verdict{value: s.bytes("work_mem", target), method: advisor.Measured, inputs: inputs, confidence: "medium",
-		reason: fmt.Sprintf("statements of the run spilled up to %s to disk; in memory that takes about %.1f times as much", roughly(spill), inMemory),
+		reason: fmt.Sprintf("statements of the run spilled up to %s to disk; in memory that takes about %.1f times as much", roughly(spill.disk), inMemory),
 		source: "PostgreSQL manual, Resource Consumption, work_mem; spills measured in this run",
 		lift:   "setting it only for the role or the statements that spill"}
 	if target < need {
@@ -136,32 +136,49 @@ func workMem(s *situation) verdict {
 	return v
 }
 
-// spill is the largest amount one sort or hash wrote to disk, in bytes, with the figures it rests on.
-func (s *situation) spill() (int64, []advisor.Input) {
-	var largest int64
+// spilled is what sorts and hashes wrote to disk, in bytes: the largest, and the work_mem that would hold each.
+type spilled struct{ disk, workMem int64 }
+
+func (m *spilled) add(disk int64, multiplier float64) {
+	m.disk, m.workMem = max(m.disk, disk), max(m.workMem, int64(inMemory*float64(disk)/multiplier))
+}
+
+// spill is what the statements of the run wrote to disk, with the figures it rests on. A plan whose only node of that kind is
+// a hash gets hash_mem_multiplier times work_mem for it.
+func (s *situation) spill() (spilled, []advisor.Input) {
+	var all spilled
 	var at string
 	for _, p := range s.probes {
-		// A sort shows its own size; a hash shows its memory, and what it wrote counts both sides of the join.
-		if b := max(p.SortKB, p.SpilledKB/2) * kB; len(p.Set) == 0 && p.SpilledKB > 0 && b > largest {
-			largest, at = b, p.Statement
+		if len(p.Set) > 0 || p.SpilledKB == 0 {
+			continue
 		}
+		// A sort shows its own size; a hash shows its memory, and what it wrote counts both sides of the join.
+		b := max(p.SortKB, p.SpilledKB/2) * kB
+		if b > all.disk {
+			at = p.Statement
+		}
+		multiplier := 1.
+		if m, ok := s.next.Float("hash_mem_multiplier"); ok && p.SortNodes == 0 && p.HashNodes > 0 {
+			multiplier = max(1, m)
+		}
+		all.add(b, multiplier)
 	}
 	var inputs []advisor.Input
-	if largest > 0 {
-		inputs = append(inputs, input("largest spill", "%s (%s)", roughly(largest), firstWords(at)))
+	if all.disk > 0 {
+		inputs = append(inputs, input("largest spill", "%s (%s)", roughly(all.disk), firstWords(at)))
 	}
 	for _, f := range s.runs {
 		if f.tempFiles <= 0 || f.tempBytes <= 0 {
 			continue
 		}
 		inputs = append(inputs, input("temporary files", "%d with %s (%s)", f.tempFiles, roughly(f.tempBytes), f.where()))
-		largest = max(largest, f.tempBytes/f.tempFiles)
+		all.add(f.tempBytes/f.tempFiles, 1)
 	}
 	active, assumed := budget.Active(s.next, s.facts, s.load)
 	if !assumed {
 		inputs = append(inputs, input("active connections", "%d", active))
 	}
-	return largest, inputs
+	return all, inputs
 }
 
 // hashMemMultiplier: 2 since version 15, because hash tables that spill cost more than sorts that do (release notes of
@@ -172,7 +189,7 @@ func hashMemMultiplier(s *situation) verdict {
 	switch {
 	case m >= 2:
 		return verdict{keep: "at or above the default of 15 and later"}
-	case spill == 0:
+	case spill.disk == 0:
 		return verdict{keep: "no spill was measured"}
 	}
 	return verdict{value: "2", reason: "statements of the run spilled; hash tables may take twice work_mem by default since version 15",

@@ -150,6 +150,12 @@ func TestRules(t *testing.T) {
 		{name: "no spill, no work_mem", visits: []rundoc.Visit{writes(1, nil)}, setting: "work_mem", reason: "spilled"},
 		{name: "a spill raises work_mem", visits: []rundoc.Visit{writes(1, nil)}, probes: base(rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 20480, SortKB: 20480, MemoryNodes: 2}),
 			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "52MB", method: advisor.Measured},
+		{name: "half of it for a hash, which may take twice", visits: []rundoc.Visit{writes(1, nil)}, probes: base(rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 20480, SortKB: 20480, MemoryNodes: 1, HashNodes: 1}),
+			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "28MB", method: advisor.Measured},
+		{name: "other statements were seen to need little", visits: []rundoc.Visit{writes(1, nil)}, probes: base(
+			rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 900 << 10, SortKB: 900 << 10, MemoryNodes: 1, SortNodes: 1},
+			rundoc.PlanProbe{Statement: "join", Seconds: 1, SortKB: 1 << 10, MemoryNodes: 6, SortNodes: 2, HashNodes: 4}),
+			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "192MB", reason: "no more than this"},
 		{name: "temporary files raise work_mem", visits: []rundoc.Visit{writes(1, func(d *rundoc.ServerDelta) { d.TempFiles, d.TempBytes = 10, 160*mB })}, setting: "work_mem", proposed: "40MB", method: advisor.Measured},
 		{name: "as far as the budget goes", ram: 4 * gB, visits: []rundoc.Visit{writes(1, nil)}, probes: base(rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 900 << 10, SortKB: 900 << 10, MemoryNodes: 2}),
 			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "6MB", reason: "no more than this"},
@@ -379,6 +385,9 @@ func TestEvenTheLeastDoesNotFit(t *testing.T) {
 		if p, ok := proposal(got, name); ok {
 			t.Errorf("%s is proposed over budget: %s", name, p.Proposed)
 		}
+	}
+	if i := slices.IndexFunc(got.Notes, func(w probe.Warning) bool { return w.Code == "memory-over-budget" }); i < 0 || strings.Contains(got.Notes[i].Hint, "proposed values") {
+		t.Errorf("notes %+v, want no hint at values that are not proposed", got.Notes)
 	}
 }
 

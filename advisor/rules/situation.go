@@ -50,7 +50,7 @@ func survey(in Input, settings guc.Settings) *situation {
 	if in.Doc != nil {
 		s.data = max(s.data, in.Doc.Plan.DataBytes)
 	}
-	s.load = budget.Load{Active: activeConnections(in), Nodes: s.memoryNodes(), WALRate: s.walRate().rate(),
+	s.load = budget.Load{Active: activeConnections(in), Statements: s.statements(), WALRate: s.walRate().rate(),
 		RecoveryLimit: s.recovery.Seconds(), Shared: !in.Dedicated}
 	return s
 }

@@ -143,7 +143,7 @@ func (p *prober) plan(ctx context.Context, all []*asked) error {
 			}
 			continue
 		}
-		a.probes = []rundoc.PlanProbe{{Statement: a.name, Shape: base.shape(), MemoryNodes: base.memoryNodes()}}
+		a.probes = []rundoc.PlanProbe{base.probe(a.name)}
 		for _, t := range p.trials {
 			set := map[string]string{t.name: t.value}
 			got, err := p.explain(ctx, a.sql, set, "")
@@ -153,12 +153,19 @@ func (p *prober) plan(ctx context.Context, all []*asked) error {
 				}
 				continue
 			}
-			a.probes = append(a.probes, rundoc.PlanProbe{Statement: a.name, Set: set, Shape: got.shape(), MemoryNodes: got.memoryNodes(),
-				Acts: got.shape() != base.shape() || t.acts(base)})
+			p := got.probe(a.name)
+			p.Set, p.Acts = set, got.shape() != base.shape() || t.acts(base)
+			a.probes = append(a.probes, p)
 		}
 		a.times = make([][]float64, len(a.probes))
 	}
 	return nil
+}
+
+// probe is what a plan says of a statement that was not run.
+func (p plan) probe(statement string) rundoc.PlanProbe {
+	sorts, hashes := p.memoryNodes()
+	return rundoc.PlanProbe{Statement: statement, Shape: p.shape(), MemoryNodes: sorts + hashes, SortNodes: sorts, HashNodes: hashes}
 }
 
 // use runs each analytic statement once, to see what memory, disk and compilation it takes.

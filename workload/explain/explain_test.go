@@ -102,7 +102,7 @@ func explains(t *testing.T, b cluster.Binaries) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sort := find(t, got, "sort", "", ""); sort.SpilledKB < 1000 || sort.SortKB < 1000 || sort.MemoryNodes != 1 || sort.Seconds <= 0 || !strings.Contains(sort.Shape, "Sort (Seq Scan t)") {
+	if sort := find(t, got, "sort", "", ""); sort.SpilledKB < 1000 || sort.SortKB < 1000 || sort.MemoryNodes != 1 || sort.SortNodes != 1 || sort.HashNodes != 0 || sort.Seconds <= 0 || !strings.Contains(sort.Shape, "Sort (Seq Scan t)") {
 		t.Errorf("sort: %+v", sort)
 	}
 	if p := find(t, got, "sort", "random_page_cost", "1.1"); p.Acts || p.Seconds != 0 {

@@ -87,19 +87,22 @@ func (p plan) has(kind string) (found bool) {
 	return found
 }
 
-// memoryNodes counts the nodes that may each take work_mem.
-func (p plan) memoryNodes() (count int) {
+// memoryNodes counts the nodes that may each take work_mem, and those that may take hash_mem_multiplier as much (manual,
+// hash_mem_multiplier; Memoize asks get_hash_memory_limit too).
+func (p plan) memoryNodes() (sorts, hashes int) {
 	p.Plan.each(func(n *node) {
 		switch n.Type {
-		case "Sort", "Incremental Sort", "Hash", "Memoize", "Materialize", "WindowAgg":
-			count++
+		case "Sort", "Incremental Sort", "Materialize", "WindowAgg":
+			sorts++
+		case "Hash", "Memoize":
+			hashes++
 		case "Aggregate", "SetOp":
 			if n.Strategy == "Hashed" || n.Strategy == "Mixed" {
-				count++
+				hashes++
 			}
 		}
 	})
-	return count
+	return sorts, hashes
 }
 
 // largest is the most kB that one sort, hash or aggregate used, in memory or on disk.

@@ -268,5 +268,7 @@ type PlanProbe struct {
 	Shape       string            `json:"plan_shape"`      // node types in order, so that plans can be told apart
 	Workers     int               `json:"workers_launched"`
 	JITSeconds  float64           `json:"jit_seconds"`
-	MemoryNodes int               `json:"memory_nodes"` // sorts, hashes, aggregates
+	MemoryNodes int               `json:"memory_nodes"`         // sorts, hashes, aggregates
+	SortNodes   int               `json:"sort_nodes,omitempty"` // of those, what may take work_mem; both 0 in documents that did not tell them apart
+	HashNodes   int               `json:"hash_nodes,omitempty"` // and what may take hash_mem_multiplier as much
 }
