@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -122,6 +123,9 @@ func workMem(s *situation) verdict {
 	if !ok {
 		return verdict{keep: noMemory}
 	}
+	if tried, decided := s.triedWorkMem(room); decided {
+		return tried
+	}
 	target := min(need, down(max(room, 0)))
 	if target <= present {
 		return verdict{keep: fmt.Sprintf("the run spilled up to %s, but the memory budget has no room for more; set it for the role or statement that spills", roughly(spill.disk))}
@@ -134,6 +138,22 @@ func workMem(s *situation) verdict {
 		v.reason += ", and the memory budget has room for no more than this"
 	}
 	return v
+}
+
+// triedWorkMem is the verdict of the statements that the run timed with more work_mem, as far as the budget has room for it.
+// Where the page cache holds what spills, files can be faster than memory that has to be had from the kernel anew for each
+// statement and is larger than the CPU's caches.
+func (s *situation) triedWorkMem(room int64) (verdict, bool) {
+	all := slices.DeleteFunc(s.trials("work_mem"), func(t trial) bool { return t.timed == 0 })
+	fit := slices.DeleteFunc(slices.Clone(all), func(t trial) bool {
+		canonical, err := s.next["work_mem"].Parse(t.value)
+		return err != nil || size(budget.Overlay(s.next, map[string]string{"work_mem": canonical}), "work_mem") > room
+	})
+	if len(fit) == 0 { // what does not gain from more than there is room for, does not from what there is room for
+		v, decided := judged("work_mem", all)
+		return v, decided && v.value == ""
+	}
+	return judged("work_mem", fit)
 }
 
 // spilled is what sorts and hashes wrote to disk, in bytes: the largest, and the work_mem that would hold each.

@@ -156,6 +156,24 @@ func TestRules(t *testing.T) {
 			rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 900 << 10, SortKB: 900 << 10, MemoryNodes: 1, SortNodes: 1},
 			rundoc.PlanProbe{Statement: "join", Seconds: 1, SortKB: 1 << 10, MemoryNodes: 6, SortNodes: 2, HashNodes: 4}),
 			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "192MB", reason: "no more than this"},
+		{name: "files are as fast as memory", visits: []rundoc.Visit{writes(1, nil)}, probes: base(
+			rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 20480, SortKB: 20480, MemoryNodes: 1, SortNodes: 1},
+			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "16MB"}, Acts: true, Seconds: 1.2, MemoryNodes: 1, SortNodes: 1},
+			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "64MB"}, Acts: true, Seconds: 1.1, MemoryNodes: 1, SortNodes: 1}),
+			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", reason: "tried 64MB on 1 statement: 0.91 times as fast, no gain"},
+		{name: "memory is faster", visits: []rundoc.Visit{writes(1, nil)}, probes: base(
+			rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 20480, SortKB: 20480, MemoryNodes: 1, SortNodes: 1},
+			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "16MB"}, Acts: true, Seconds: .5, MemoryNodes: 1, SortNodes: 1},
+			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "64MB"}, Acts: true, Seconds: .6, MemoryNodes: 1, SortNodes: 1}),
+			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "16MB", method: advisor.Measured},
+		{name: "faster memory that there is no room for", ram: 4 * gB, visits: []rundoc.Visit{writes(1, nil)}, probes: base(
+			rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 204800, SortKB: 204800, MemoryNodes: 1, SortNodes: 1},
+			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "512MB"}, Acts: true, Seconds: .5, MemoryNodes: 1, SortNodes: 1}),
+			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "13MB", reason: "no more than this"},
+		{name: "nor would more of it gain", ram: 4 * gB, visits: []rundoc.Visit{writes(1, nil)}, probes: base(
+			rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 204800, SortKB: 204800, MemoryNodes: 1, SortNodes: 1},
+			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "512MB"}, Acts: true, Seconds: 1, MemoryNodes: 1, SortNodes: 1}),
+			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", reason: "no gain"},
 		{name: "temporary files raise work_mem", visits: []rundoc.Visit{writes(1, func(d *rundoc.ServerDelta) { d.TempFiles, d.TempBytes = 10, 160*mB })}, setting: "work_mem", proposed: "40MB", method: advisor.Measured},
 		{name: "as far as the budget goes", ram: 4 * gB, visits: []rundoc.Visit{writes(1, nil)}, probes: base(rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 900 << 10, SortKB: 900 << 10, MemoryNodes: 2}),
 			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "6MB", reason: "no more than this"},

@@ -86,7 +86,11 @@ const (
 // byTrial turns the plan probes for one setting into a verdict: the fastest value where it changed how statements are
 // carried out and won by more than noise, else a reason to keep the present one. Not decided when the run tried no value.
 func (s *situation) byTrial(name string) (verdict, bool) {
-	all := s.trials(name)
+	return judged(name, s.trials(name))
+}
+
+// judged is byTrial for these trials.
+func judged(name string, all []trial) (verdict, bool) {
 	if len(all) == 0 {
 		return verdict{}, false
 	}

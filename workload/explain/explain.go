@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"pgfit/probe"
+	"pgfit/probe/guc"
 	"pgfit/workload/rundoc"
 	"pgfit/workload/scenario"
 )
@@ -26,6 +28,8 @@ import (
 const (
 	rounds  = 5 // of timed runs: 1 in 252 that all of one kind come before all of another by chance
 	longest = time.Minute
+
+	mostWorkMem = 1 << 20 // kB that are tried; more belongs to a role or a session
 )
 
 // Time is what Run may take of a budget for these scenarios: a tenth, a minute at most, where there are statements to run.
@@ -75,9 +79,10 @@ func trials(f probe.Facts) []trial {
 
 // prober is a Run under way.
 type prober struct {
-	conn   *pgx.Conn
-	trials []trial
-	end    time.Time
+	conn    *pgx.Conn
+	trials  []trial
+	workMem int64 // bytes in force
+	end     time.Time
 }
 
 // asked is one statement with its probes, the one under the present settings first, and the times of their runs in seconds.
@@ -91,12 +96,13 @@ type asked struct {
 // Run explains each statement of each scenario. vars are the variables of the scripts. It ends, with what it has, when the
 // time is up; the error is the context's or about the connection. A statement that cannot be explained is left out.
 func Run(ctx context.Context, conn *pgx.Conn, f probe.Facts, scenarios []scenario.Scenario, vars map[string]string, seed uint64, limit time.Duration) ([]rundoc.PlanProbe, error) {
-	p := &prober{conn: conn, trials: trials(f), end: time.Now().Add(limit)}
+	workMem, _ := f.Server.Settings.Bytes("work_mem")
+	p := &prober{conn: conn, trials: trials(f), workMem: workMem, end: time.Now().Add(limit)}
 	all, err := list(scenarios, vars, seed)
 	if err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context, []*asked) error{p.plan, p.use, p.time} {
+	for _, step := range []func(context.Context, []*asked) error{p.plan, p.use, p.memory, p.time} {
 		if err = step(ctx, all); err != nil {
 			break
 		}
@@ -145,20 +151,24 @@ func (p *prober) plan(ctx context.Context, all []*asked) error {
 		}
 		a.probes = []rundoc.PlanProbe{base.probe(a.name)}
 		for _, t := range p.trials {
-			set := map[string]string{t.name: t.value}
-			got, err := p.explain(ctx, a.sql, set, "")
-			if err != nil {
-				if err := fatal(ctx, err); err != nil {
-					return err
-				}
-				continue
+			if err := p.try(ctx, a, t.name, t.value, t.acts(base)); err != nil {
+				return err
 			}
-			p := got.probe(a.name)
-			p.Set, p.Acts = set, got.shape() != base.shape() || t.acts(base)
-			a.probes = append(a.probes, p)
 		}
-		a.times = make([][]float64, len(a.probes))
 	}
+	return nil
+}
+
+// try plans a statement with one setting changed. acts says that the change does something to it, whatever its plan.
+func (p *prober) try(ctx context.Context, a *asked, name, value string, acts bool) error {
+	set := map[string]string{name: value}
+	got, err := p.explain(ctx, a.sql, set, "")
+	if err != nil {
+		return fatal(ctx, err)
+	}
+	probe := got.probe(a.name)
+	probe.Set, probe.Acts = set, got.shape() != a.probes[0].Shape || acts
+	a.probes = append(a.probes, probe)
 	return nil
 }
 
@@ -191,8 +201,48 @@ func (p *prober) use(ctx context.Context, all []*asked) error {
 	return nil
 }
 
+// inMemory is how much more memory a sort or hash needs than its file on disk, where tuples are packed.
+const inMemory = 2.5
+
+// memory adds what more work_mem does, where a statement that was run spilled: enough for the largest spill, and the geometric
+// mean of that and what is in force, both to the next power of two. Whether memory is faster than files in the page cache is
+// for the times to say.
+func (p *prober) memory(ctx context.Context, all []*asked) error {
+	var spilled int64
+	for _, a := range all {
+		if len(a.probes) > 0 && a.probes[0].SpilledKB > 0 {
+			spilled = max(spilled, a.probes[0].SortKB, a.probes[0].SpilledKB/2)
+		}
+	}
+	need := inMemory * float64(spilled)
+	present := float64(p.workMem / 1024)
+	if present <= 0 || need <= present {
+		return nil
+	}
+	var values []string
+	for _, kB := range []float64{math.Sqrt(need * present), need} {
+		if kB = math.Exp2(math.Ceil(math.Log2(kB))); kB > present && kB <= mostWorkMem {
+			values = append(values, guc.FormatBytes(int64(kB)*1024))
+		}
+	}
+	for _, value := range slices.Compact(values) {
+		for _, a := range all {
+			if len(a.probes) == 0 {
+				continue
+			}
+			if err := p.try(ctx, a, "work_mem", value, a.probes[0].SpilledKB > 0); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // time runs the analytic statements on which a change acts, with and without it in turn, so that drift hits both alike.
 func (p *prober) time(ctx context.Context, all []*asked) error {
+	for _, a := range all {
+		a.times = make([][]float64, len(a.probes))
+	}
 	for round := range rounds {
 		for _, a := range all {
 			acts := slices.ContainsFunc(a.probes, func(q rundoc.PlanProbe) bool { return q.Acts })

@@ -105,6 +105,21 @@ func explains(t *testing.T, b cluster.Binaries) {
 	if sort := find(t, got, "sort", "", ""); sort.SpilledKB < 1000 || sort.SortKB < 1000 || sort.MemoryNodes != 1 || sort.SortNodes != 1 || sort.HashNodes != 0 || sort.Seconds <= 0 || !strings.Contains(sort.Shape, "Sort (Seq Scan t)") {
 		t.Errorf("sort: %+v", sort)
 	}
+	more := 0
+	for _, p := range got {
+		if p.Set["work_mem"] != "" && p.Statement == "sort" {
+			more++
+			if !p.Acts || p.Seconds <= 0 || p.Fastest > p.Seconds || p.Slowest < p.Seconds {
+				t.Errorf("sort with more work_mem: %+v", p)
+			}
+		}
+		if p.Set["work_mem"] != "" && p.Statement == "key" && p.Seconds != 0 {
+			t.Errorf("a key is looked up with more work_mem: %+v", p)
+		}
+	}
+	if more == 0 {
+		t.Errorf("more work_mem was not tried: %+v", got)
+	}
 	if p := find(t, got, "sort", "random_page_cost", "1.1"); p.Acts || p.Seconds != 0 {
 		t.Errorf("sort with another random_page_cost: %+v", p)
 	}
