@@ -89,13 +89,6 @@ func (a *Advice) slower() {
 		}
 		a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Scenario: g.Scenario, Text: text, Lift: "read the table of what was taken back; a longer --budget tells more"})
 	}
-	longer := r.Longer()
-	for _, g := range r.Patch {
-		if text := longer[g.Scenario]; text != "" {
-			a.Findings = append(a.Findings, advisor.Finding{Code: "verify", Scenario: g.Scenario, Text: text,
-				Lift: "what is taken back is judged by throughput; where p99 counts, verify the patch without the settings in doubt: pgfit verify --patch FILE"})
-		}
-	}
 }
 
 // together makes the advice hold together once a verification has dropped part of it: a value that only followed from

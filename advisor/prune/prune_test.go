@@ -444,6 +444,33 @@ func TestOverstated(t *testing.T) {
 	}
 }
 
+// TestLonger: a rise of p99 is said where throughput shows none, and whether what is left of the patch still has it.
+func TestLonger(t *testing.T) {
+	for _, tc := range []struct {
+		whole, left float64 // p99 of B over that of A
+		want        string
+	}{
+		{1.2, 1.1, "p99 rose with the whole patch, by 20 % (20 to 20 %); p99 rose with what is left of the patch, by 10 % (9.8 to 10 %)"},
+		{1.2, .9, "p99 rose with the whole patch, by 20 % (20 to 20 %); with what is left of it no rise is certain"},
+		{1, 1.1, "p99 rose with what is left of the patch, by 10 % (9.8 to 10 %)"},
+		{.8, .9, ""},
+	} {
+		visits := func(times float64) (out []rundoc.TrialVisit) {
+			for pair := 1; pair <= 6; pair++ {
+				jitter := 1 + float64(pair%3-1)/500
+				out = append(out, rundoc.TrialVisit{Scenario: "reads", Side: "A", Pair: pair, Seconds: 1, Transactions: 9, TPS: 9, P99: 1},
+					rundoc.TrialVisit{Scenario: "reads", Side: "B", Pair: pair, Seconds: 1, Transactions: 9, TPS: 9, P99: times * jitter})
+			}
+			return out
+		}
+		v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Comparisons: []rundoc.Comparison{
+			{Step: rundoc.StepPatch, Visits: visits(tc.whole)}, {Step: rundoc.StepPruned, Visits: visits(tc.left)}}}
+		if got := Judge(v).Longer()["reads"]; got != tc.want {
+			t.Errorf("%v, then %v: %q, want %q", tc.whole, tc.left, got, tc.want)
+		}
+	}
+}
+
 // TestObserving: what observes every statement is taken back in a comparison of its own so that its cost is known, at first
 // where the patch is slower and at last where it is not; it stays, is not called harmful, and does not make the rest of the patch suspect.
 func TestObserving(t *testing.T) {
