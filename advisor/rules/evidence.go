@@ -160,7 +160,7 @@ func (s *situation) walRate() figures {
 	return f
 }
 
-// manyNodes bounds the sorts and hashes of one statement that are counted: a plan of more holds them one after the other.
+// manyNodes bounds the sorts, and the hashes, of one statement that are counted: a choice, since large plans do not hold all at once.
 const manyNodes = 16
 
 // statements are what the plans of the run may hold in memory. A statement that was run and spilled nothing is known to need

@@ -166,6 +166,10 @@ func TestRules(t *testing.T) {
 			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "16MB"}, Acts: true, Seconds: .5, MemoryNodes: 1, SortNodes: 1},
 			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "64MB"}, Acts: true, Seconds: .6, MemoryNodes: 1, SortNodes: 1}),
 			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "16MB", method: advisor.Measured},
+		{name: "faster in a single run", visits: []rundoc.Visit{writes(1, nil)}, probes: base(
+			rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 20480, SortKB: 20480, MemoryNodes: 1, SortNodes: 1, Fastest: 1, Slowest: 1},
+			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "64MB"}, Acts: true, Seconds: .6, MemoryNodes: 1, SortNodes: 1, Fastest: .6, Slowest: .6}),
+			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", reason: "no more than runs of the same kind differ"},
 		{name: "faster memory that there is no room for", ram: 4 * gB, visits: []rundoc.Visit{writes(1, nil)}, probes: base(
 			rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 204800, SortKB: 204800, MemoryNodes: 1, SortNodes: 1},
 			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "512MB"}, Acts: true, Seconds: .5, MemoryNodes: 1, SortNodes: 1}),

@@ -30,6 +30,7 @@ func (s *situation) trials(name string) []trial {
 			present[p.Statement] = p
 		}
 	}
+	once := map[string]bool{} // a statement was run a single time with the value
 	before, after, byValue := map[string]float64{}, map[string]float64{}, map[string]*trial{}
 	fastest, slowest := map[string]float64{}, map[string]float64{} // without and with the value
 	for _, p := range s.probes {
@@ -56,6 +57,7 @@ func (s *situation) trials(name string) []trial {
 		after[value] += p.Seconds
 		fastest[value] += cmp.Or(was.Fastest, was.Seconds)
 		slowest[value] += cmp.Or(p.Slowest, p.Seconds)
+		once[value] = once[value] || p.Fastest > 0 && p.Fastest == p.Slowest
 		if one := was.Seconds / p.Seconds; t.timed == 1 || one < t.worst {
 			t.worst = one
 		}
@@ -64,7 +66,7 @@ func (s *situation) trials(name string) []trial {
 	for value, t := range byValue {
 		if t.timed > 0 {
 			t.ratio = before[value] / after[value]
-			t.apart = slowest[value] < fastest[value]
+			t.apart = slowest[value] < fastest[value] && !once[value]
 		}
 		out = append(out, *t)
 	}

@@ -28,8 +28,6 @@ import (
 const (
 	rounds  = 5 // of timed runs: 1 in 252 that all of one kind come before all of another by chance
 	longest = time.Minute
-
-	mostWorkMem = 1 << 20 // kB that are tried; more belongs to a role or a session
 )
 
 // Time is what Run may take of a budget for these scenarios: a tenth, a minute at most, where there are statements to run.
@@ -79,10 +77,10 @@ func trials(f probe.Facts) []trial {
 
 // prober is a Run under way.
 type prober struct {
-	conn    *pgx.Conn
-	trials  []trial
-	workMem int64 // bytes in force
-	end     time.Time
+	conn     *pgx.Conn
+	settings guc.Settings // in force
+	trials   []trial
+	end      time.Time
 }
 
 // asked is one statement with its probes, the one under the present settings first, and the times of their runs in seconds.
@@ -96,8 +94,7 @@ type asked struct {
 // Run explains each statement of each scenario. vars are the variables of the scripts. It ends, with what it has, when the
 // time is up; the error is the context's or about the connection. A statement that cannot be explained is left out.
 func Run(ctx context.Context, conn *pgx.Conn, f probe.Facts, scenarios []scenario.Scenario, vars map[string]string, seed uint64, limit time.Duration) ([]rundoc.PlanProbe, error) {
-	workMem, _ := f.Server.Settings.Bytes("work_mem")
-	p := &prober{conn: conn, trials: trials(f), workMem: workMem, end: time.Now().Add(limit)}
+	p := &prober{conn: conn, settings: f.Server.Settings, trials: trials(f), end: time.Now().Add(limit)}
 	all, err := list(scenarios, vars, seed)
 	if err != nil {
 		return nil, err
@@ -201,28 +198,25 @@ func (p *prober) use(ctx context.Context, all []*asked) error {
 	return nil
 }
 
-// inMemory is how much more memory a sort or hash needs than its file on disk, where tuples are packed.
-const inMemory = 2.5
-
-// memory adds what more work_mem does, where a statement that was run spilled: enough for the largest spill, and the geometric
+// memory adds what more work_mem does, where a statement that was run spilled: enough for every one of them, and the geometric
 // mean of that and what is in force, both to the next power of two. Whether memory is faster than files in the page cache is
 // for the times to say.
 func (p *prober) memory(ctx context.Context, all []*asked) error {
-	var spilled int64
+	present, _ := p.settings.Bytes("work_mem")
+	multiplier, _ := p.settings.Float("hash_mem_multiplier")
+	need := int64(0)
 	for _, a := range all {
-		if len(a.probes) > 0 && a.probes[0].SpilledKB > 0 {
-			spilled = max(spilled, a.probes[0].SortKB, a.probes[0].SpilledKB/2)
+		if len(a.probes) > 0 {
+			need = max(need, a.probes[0].WorkMem(multiplier))
 		}
 	}
-	need := inMemory * float64(spilled)
-	present := float64(p.workMem / 1024)
 	if present <= 0 || need <= present {
 		return nil
 	}
 	var values []string
-	for _, kB := range []float64{math.Sqrt(need * present), need} {
-		if kB = math.Exp2(math.Ceil(math.Log2(kB))); kB > present && kB <= mostWorkMem {
-			values = append(values, guc.FormatBytes(int64(kB)*1024))
+	for _, bytes := range []float64{math.Sqrt(float64(need) * float64(present)), float64(need)} {
+		if power := int64(math.Exp2(math.Ceil(math.Log2(bytes)))); power > present && power <= rundoc.MostWorkMem {
+			values = append(values, guc.FormatBytes(power))
 		}
 	}
 	for _, value := range slices.Compact(values) {
