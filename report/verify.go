@@ -223,7 +223,7 @@ func effect(e advisor.Effect) string {
 // pieces lists the groups, and the single settings that were looked into, with what becomes of them.
 func (p *page) pieces(r *prune.Result) {
 	p.line("Taken back, one after the other: the server with it against the server without it\n")
-	t := Table{Header: []string{"taken back ", "outcome ", "stays ", "scenario ", "with it "}}
+	t := Table{Header: []string{"taken back ", "outcome ", "stays ", "scenario ", "with it ", "p99 "}}
 	var why []string
 	for _, it := range r.Items {
 		name, stays := it.Name, "no"
@@ -243,11 +243,11 @@ func (p *page) pieces(r *prune.Result) {
 		}
 		row := []string{name, string(it.Outcome), stays}
 		for _, e := range it.Scenarios {
-			t.Add(append(row, e.Scenario, e.Verdict)...)
+			t.Add(append(row, e.Scenario, e.Verdict, effect(e.P99))...)
 			row = []string{"", "", ""}
 		}
 		if len(it.Scenarios) == 0 {
-			t.Add(append(row, "", "")...)
+			t.Add(append(row, "", "", "")...)
 		}
 	}
 	p.table(t)

@@ -88,6 +88,8 @@ type ItemEffect struct {
 	Verified advisor.Effect `json:"verified"`
 	Verdict  string         `json:"verdict"`
 	Kind     verdict.Kind   `json:"kind"`
+	P99      advisor.Effect `json:"p99"`
+	P99Kind  verdict.Kind   `json:"p99_kind"` // worse when it is longer with it
 }
 
 // Judge reads a verification.
@@ -187,7 +189,7 @@ func (s *state) rejected() bool {
 	}
 	explained := map[string]bool{}
 	if c := s.find(rundoc.StepGroup, logging); c != nil && c.Failed == "" {
-		for sc, r := range together(s.v.Scenarios, *c) {
+		for sc, r := range together(s.v.Scenarios, *c, throughput) {
 			explained[sc] = r.Kind() == verdict.Better // without it
 		}
 	}
@@ -363,11 +365,11 @@ func (s *state) effects(c rundoc.Comparison) []ItemEffect {
 		return nil
 	}
 	var out []ItemEffect
-	all := together(s.v.Scenarios, c)
+	all, tails := together(s.v.Scenarios, c, throughput), together(s.v.Scenarios, c, tail)
 	for _, sc := range s.v.Scenarios {
 		if r, ok := all[sc]; ok {
-			with := r.Inverse()
-			out = append(out, ItemEffect{Scenario: sc, Verified: effect(with), Verdict: with.Words(), Kind: with.Kind()})
+			with, p99 := r.Inverse(), tails[sc]
+			out = append(out, ItemEffect{Scenario: sc, Verified: effect(with), Verdict: with.Words(), Kind: with.Kind(), P99: effect(p99.Inverse()), P99Kind: p99.Kind()})
 		}
 	}
 	return out
@@ -467,8 +469,8 @@ func (r *Result) Price() *Item {
 	return nil
 }
 
-// Longer says where p99 rose with the whole patch, and whether it still does with what is left: a sentence a scenario, by its
-// name. Groups are taken back for throughput alone, so that it is for people to weigh.
+// Longer says where p99 rose with the whole patch, whether it still does with what is left, and which pieces make it: a sentence
+// a scenario, by its name. Groups are taken back for throughput alone, so that it is for people to weigh.
 func (r *Result) Longer() map[string]string {
 	said := map[string]string{}
 	rise := func(e advisor.Effect) string {
@@ -486,6 +488,13 @@ func (r *Result) Longer() map[string]string {
 			said[g.Scenario] = join(before, "p99 rose with what is left of the patch, "+rise(g.P99))
 		case before != "" && g.P99.Pairs >= verdict.MinPairs:
 			said[g.Scenario] = join(before, "with what is left of it no rise is certain")
+		}
+	}
+	for _, it := range r.Items {
+		for _, e := range it.Scenarios {
+			if before := said[e.Scenario]; before != "" && e.P99Kind == verdict.Worse {
+				said[e.Scenario] = join(before, it.Name+" by itself makes it longer "+rise(e.P99))
+			}
 		}
 	}
 	return said

@@ -13,9 +13,12 @@ import (
 )
 
 // groups in the order in which they are taken back, so that a short budget measures what it can: first what observing costs,
-// where the patch is slower, since that explains it, and last where it is not; then the groups that searches found to carry
+// where the patch is slower, since that explains it, and last where it is not (order); then the groups that searches found to carry
 // most; those whose effect hardly shows in short visits last. Settings of any other group stay unmeasured.
-var groups = []string{logging, "memory", "planner", "parallel", "I/O", "WAL and checkpoint", "autovacuum", "other"}
+var groups = []string{logging, "memory", "planner", "parallel", "I/O", writing, "autovacuum", "other"}
+
+// writing is the group of settings about WAL and checkpoints.
+const writing = "WAL and checkpoint"
 
 // logging is the group of what is there to be able to see. It is measured where it does something for every statement, so
 // that its cost has a number, and stays whatever that is.
@@ -32,38 +35,45 @@ var unmeasured = map[string]string{
 func GroupOf(family string) string {
 	switch family {
 	case "wal", "checkpoint":
-		return "WAL and checkpoint"
+		return writing
 	case "io":
 		return "I/O"
 	}
 	return family
 }
 
-// Next is the comparison to make after those that a verification has; false when all are made. With last set there is time for
-// one: that is what is left of the patch against the present settings, or, while nothing has been dropped, the next to be taken
-// back.
-func Next(v *rundoc.Verification, last bool) (rundoc.Comparison, bool) {
+// Next is the comparison to make after those that a verification has; false when all are made, or when there is no time for
+// those that are not. fits tells whether there is time for comparisons, one after the other. While there is, something is
+// taken back, and what is left of the patch is compared with the present settings last; what does not fit beside that gives
+// way to what does, and only while nothing has been dropped may the last comparison be one that takes something back.
+func Next(v *rundoc.Verification, fits func(...rundoc.Comparison) bool) (rundoc.Comparison, bool) {
 	s := follow(v)
 	switch {
 	case !s.has(rundoc.StepNoise, ""):
 		return s.compare(rundoc.StepNoise, "", nil, nil), true
 	case len(s.rivals) > 0:
-		return s.nextRival()
+		c, ok := s.nextRival()
+		return c, ok && fits(c)
 	case !s.has(rundoc.StepPatch, ""):
-		return s.compare(rundoc.StepPatch, "", nil, s.left), true
+		c := s.compare(rundoc.StepPatch, "", nil, s.left)
+		return c, fits(c)
 	case s.failed(rundoc.StepPatch):
 		return rundoc.Comparison{}, false
 	}
-	if c, ok := s.finish(); ok && last {
-		return c, true
+	if !s.has(rundoc.StepPruned, "") {
+		end := s.compare(rundoc.StepPruned, "", nil, s.left)
+		if c, ok := s.takeBack(func(c rundoc.Comparison) bool { return fits(c, end) }); ok {
+			return c, true
+		}
+		if c, ok := s.finish(); ok {
+			return c, fits(c)
+		}
+		if c, ok := s.takeBack(func(c rundoc.Comparison) bool { return fits(c) }); ok {
+			return c, true
+		}
 	}
-	if c, ok := s.takeBack(); ok {
-		return c, true
-	}
-	if c, ok := s.finish(); ok {
-		return c, true
-	}
-	return s.parts()
+	c, ok := s.parts()
+	return c, ok && fits(c)
 }
 
 // nextRival compares the patch with each rival in turn. Seeing every statement and not seeing it are no answers to the same
@@ -115,21 +125,21 @@ func (s *state) rival(r rundoc.Rival) *rundoc.Comparison {
 	return s.find(rundoc.StepPatch, r.Name)
 }
 
-// takeBack is the next group or single setting to be left out. What harms is looked into at once, since beside it the rest may
-// not show; which settings of a group it is that help comes after all groups.
-func (s *state) takeBack() (rundoc.Comparison, bool) {
+// takeBack is the next group or single setting to be left out for which there is time. What harms is looked into at once, since
+// beside it the rest may not show; which settings of a group it is that help comes after all groups.
+func (s *state) takeBack(fits func(rundoc.Comparison) bool) (rundoc.Comparison, bool) {
 	for _, helping := range []bool{false, true} {
 		for _, g := range s.order() {
 			removable := s.removable(g)
 			if !s.has(rundoc.StepGroup, g) {
-				if len(removable) > 0 {
-					return s.without(rundoc.StepGroup, g, removable), true
+				if c := s.without(rundoc.StepGroup, g, removable); len(removable) > 0 && fits(c) {
+					return c, true
 				}
 				continue
 			}
 			for _, name := range s.singles(g) {
-				if helping == (s.groupOutcome[g] == Helps) {
-					return s.without(rundoc.StepSetting, name, []string{name}), true
+				if c := s.without(rundoc.StepSetting, name, []string{name}); helping == (s.groupOutcome[g] == Helps) && fits(c) {
+					return c, true
 				}
 			}
 		}
@@ -137,13 +147,22 @@ func (s *state) takeBack() (rundoc.Comparison, bool) {
 	return rundoc.Comparison{}, false
 }
 
-// order is that of groups, for this patch.
+// order is that of groups, for this patch: what may explain that it is slower, or that p99 rose where it is not, comes first.
 func (s *state) order() []string {
-	slower := slices.ContainsFunc(s.gains(rundoc.StepPatch), func(g Gain) bool { return g.Kind == verdict.Worse })
-	if slower {
-		return groups
+	var first []string
+	for _, g := range s.gains(rundoc.StepPatch) {
+		switch {
+		case g.Kind == verdict.Worse && len(first) == 0:
+			first = []string{logging}
+		case g.Kind != verdict.Worse && g.P99Kind == verdict.Worse:
+			first = []string{logging, writing, "autovacuum"}
+		}
 	}
-	return append(without(groups, []string{logging}), logging)
+	rest := without(groups, first)
+	if len(first) == 0 {
+		rest = append(without(rest, []string{logging}), logging)
+	}
+	return append(first, rest...)
 }
 
 // singles are the settings of a measured group that are to be taken back one by one: those of a group that matters or

@@ -1,7 +1,9 @@
 package prune
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -25,7 +27,11 @@ type lab struct {
 	pairs   int
 
 	checkpoints int64 // in every visit
+	wal         int64 // the same, bytes; 0: next to nothing
 }
+
+// always is a budget without end.
+func always(...rundoc.Comparison) bool { return true }
 
 func (l *lab) measure(v *rundoc.Verification, c rundoc.Comparison) rundoc.Comparison {
 	speed := func(set map[string]string, scenario string) float64 {
@@ -39,7 +45,7 @@ func (l *lab) measure(v *rundoc.Verification, c rundoc.Comparison) rundoc.Compar
 		for _, sc := range v.Scenarios {
 			for i, set := range []map[string]string{c.A, c.B} {
 				side, tps := string("AB"[i]), speed(set, sc)
-				c.Visits = append(c.Visits, rundoc.TrialVisit{Scenario: sc, Side: side, Pair: pair, Seconds: 1, Transactions: int64(tps), TPS: tps, P99: 1 / tps, CPUSeconds: 1, WALBytes: 100,
+				c.Visits = append(c.Visits, rundoc.TrialVisit{Scenario: sc, Side: side, Pair: pair, Seconds: 1, Transactions: int64(tps), TPS: tps, P99: 1 / tps, CPUSeconds: 1, WALBytes: cmp.Or(l.wal, 100),
 					Checkpoints: l.checkpoints})
 			}
 		}
@@ -51,7 +57,7 @@ func (l *lab) measure(v *rundoc.Verification, c rundoc.Comparison) rundoc.Compar
 func (l *lab) run(v *rundoc.Verification, steps int) []string {
 	var asked []string
 	for range steps + 1 {
-		c, ok := Next(v, len(asked) == steps)
+		c, ok := Next(v, func(all ...rundoc.Comparison) bool { return len(asked)+len(all) <= steps+1 })
 		if !ok {
 			break
 		}
@@ -192,7 +198,7 @@ func TestMasked(t *testing.T) {
 	l := &lab{rng: rand.New(rand.NewPCG(3, 22)), noise: .004, pairs: 6, checkpoints: 1}
 	l.effects = map[string]map[string]float64{"random_page_cost": both(-3)}
 	for len(v.Comparisons) < 4 { // noise, patch, memory, planner: shared_buffers does not show beside it
-		c, ok := Next(v, false)
+		c, ok := Next(v, always)
 		if !ok {
 			t.Fatal("nothing more to measure")
 		}
@@ -308,7 +314,7 @@ func TestAgainst(t *testing.T) {
 		t.Errorf("Steps = %d, want one with each and one more", n)
 	}
 	for range 4 {
-		c, ok := Next(v, true)
+		c, ok := Next(v, always)
 		if !ok {
 			t.Fatal("nothing more to measure")
 		}
@@ -334,13 +340,13 @@ func TestAgainst(t *testing.T) {
 	}
 	v.Rivals = v.Rivals[:3]
 	for _, want := range []string{"fast", "slow"} { // where the patch is worse comes first
-		c, ok := Next(v, true)
+		c, ok := Next(v, always)
 		if !ok || c.Step != rundoc.StepAgain || c.Name != want || !slices.Equal(Scenarios(v, c), v.Scenarios) {
 			t.Fatalf("%t, %s %s under %v; want %s again", ok, c.Step, c.Name, Scenarios(v, c), want)
 		}
 		v.Comparisons = append(v.Comparisons, l.measure(v, c))
 	}
-	if c, ok := Next(v, true); ok {
+	if c, ok := Next(v, always); ok {
 		t.Errorf("a third look: %+v", c)
 	}
 	if r := Judge(v); len(r.Rivals[0].Again) != 1 || r.Rivals[0].Again[0].Kind != verdict.Worse || len(r.Rivals[2].Again) != 0 {
@@ -362,7 +368,7 @@ func TestAgainstSees(t *testing.T) {
 		sees  bool
 	}{{map[string]string{"jit": "off"}, false}, {map[string]string{"track_io_timing": "on"}, true}} {
 		v.Rivals = []rundoc.Rival{{Name: "theirs", Values: tc.rival}}
-		c, _ := Next(v, false)
+		c, _ := Next(v, always)
 		_, sees := c.B["track_io_timing"]
 		_, lock := c.B["log_lock_waits"]
 		if sees != tc.sees || !lock {
@@ -391,6 +397,79 @@ func TestGroupsFirst(t *testing.T) {
 		l := &lab{rng: rand.New(rand.NewPCG(3, 11)), effects: map[string]map[string]float64{"work_mem": both(tc.effect)}, noise: .004, pairs: 6, checkpoints: 1}
 		if got := strings.Join(l.run(v, tc.steps), ", "); got != tc.want {
 			t.Errorf("%s: asked %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+// TestRoom: comparisons under long statements take 10 minutes, the others 3. What has no room beside the last one gives way to
+// what has, and settings about writing or observing are not compared under statements that do neither.
+func TestRoom(t *testing.T) {
+	p := append(slices.Clone(patch), setting("track_io_timing", logging, "reload"))
+	for _, tc := range []struct {
+		left int // minutes, after the whole patch
+		want string
+	}{
+		{100, "memory 10, planner 10, WAL and checkpoint 3, logging 3, pruned 10"},
+		{29, "memory 10, WAL and checkpoint 3, logging 3, pruned 10"},
+		{22, "memory 10, pruned 10"},
+		{19, "WAL and checkpoint 3, logging 3, pruned 10"},
+		{12, "memory 10"},
+		{6, "WAL and checkpoint 3"},
+		{2, ""},
+	} {
+		v := &rundoc.Verification{Patch: p, Scenarios: []string{"reads", "writes", "reports"}, Analytic: []string{"reports"}, Pairs: 6}
+		l := &lab{rng: rand.New(rand.NewPCG(3, 12)), noise: .004, pairs: 6, checkpoints: 1, wal: 1 << 20}
+		cost := func(c rundoc.Comparison) int {
+			if names := Scenarios(v, c); names == nil || slices.Contains(names, "reports") {
+				return 10
+			}
+			return 3
+		}
+		left, asked := 1000, []string{}
+		for len(asked) < 20 {
+			c, ok := Next(v, func(all ...rundoc.Comparison) bool {
+				need := 0
+				for _, c := range all {
+					need += cost(c)
+				}
+				return need <= left
+			})
+			if !ok {
+				break
+			}
+			switch c.Step {
+			case rundoc.StepNoise:
+			case rundoc.StepPatch:
+				left = tc.left
+			default:
+				left -= cost(c)
+				asked = append(asked, fmt.Sprintf("%s %d", cmp.Or(c.Name, c.Step), cost(c)))
+			}
+			v.Comparisons = append(v.Comparisons, l.measure(v, c))
+		}
+		if got := strings.Join(asked, ", "); got != tc.want {
+			t.Errorf("%d minutes: %s, want %s", tc.left, got, tc.want)
+		}
+	}
+}
+
+// TestOrder: what may explain a slower patch, or a longer p99 where it is not slower, is taken back first.
+func TestOrder(t *testing.T) {
+	for _, tc := range []struct {
+		tps, p99 float64 // with the patch over without it
+		want     string
+	}{
+		{1, 1, "memory"}, {1.2, 1, "memory"}, {.8, 1.3, logging}, {.8, 1, logging}, {1, 1.3, logging + ", " + writing + ", autovacuum"}, {1.2, 1.3, logging + ", " + writing + ", autovacuum"},
+	} {
+		v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Comparisons: []rundoc.Comparison{{Step: rundoc.StepPatch}}}
+		for pair := 1; pair <= 6; pair++ {
+			jitter := 1 + float64(pair%3-1)/500
+			v.Comparisons[0].Visits = append(v.Comparisons[0].Visits, rundoc.TrialVisit{Scenario: "reads", Side: "A", Pair: pair, Seconds: 1, TPS: 9, P99: 1},
+				rundoc.TrialVisit{Scenario: "reads", Side: "B", Pair: pair, Seconds: 1, TPS: 9 * tc.tps * jitter, P99: tc.p99 * jitter})
+		}
+		got := follow(v).order()
+		if all := strings.Join(got, ", "); !strings.HasPrefix(all, tc.want) || len(got) != len(groups) || !sameSet(got, groups) {
+			t.Errorf("throughput %v, p99 %v: %s, want %s first", tc.tps, tc.p99, all, tc.want)
 		}
 	}
 }
@@ -444,16 +523,18 @@ func TestOverstated(t *testing.T) {
 	}
 }
 
-// TestLonger: a rise of p99 is said where throughput shows none, and whether what is left of the patch still has it.
+// TestLonger: a rise of p99 is said where throughput shows none, whether what is left of the patch still has it, and of which
+// group it comes.
 func TestLonger(t *testing.T) {
 	for _, tc := range []struct {
-		whole, left float64 // p99 of B over that of A
-		want        string
+		whole, left, group float64 // p99 of B over that of A; of the group, without over with
+		want               string
 	}{
-		{1.2, 1.1, "p99 rose with the whole patch, by 20 % (20 to 20 %); p99 rose with what is left of the patch, by 10 % (9.8 to 10 %)"},
-		{1.2, .9, "p99 rose with the whole patch, by 20 % (20 to 20 %); with what is left of it no rise is certain"},
-		{1, 1.1, "p99 rose with what is left of the patch, by 10 % (9.8 to 10 %)"},
-		{.8, .9, ""},
+		{1.2, 1.1, 1, "p99 rose with the whole patch, by 20 % (20 to 20 %); p99 rose with what is left of the patch, by 10 % (9.8 to 10 %)"},
+		{1.2, 1.1, .8, "p99 rose with the whole patch, by 20 % (20 to 20 %); p99 rose with what is left of the patch, by 10 % (9.8 to 10 %); memory by itself makes it longer by 25 % (25 to 25 %)"},
+		{1.2, .9, 1.1, "p99 rose with the whole patch, by 20 % (20 to 20 %); with what is left of it no rise is certain"},
+		{1, 1.1, 1, "p99 rose with what is left of the patch, by 10 % (9.8 to 10 %)"},
+		{.8, .9, .8, ""},
 	} {
 		visits := func(times float64) (out []rundoc.TrialVisit) {
 			for pair := 1; pair <= 6; pair++ {
@@ -464,9 +545,10 @@ func TestLonger(t *testing.T) {
 			return out
 		}
 		v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Comparisons: []rundoc.Comparison{
-			{Step: rundoc.StepPatch, Visits: visits(tc.whole)}, {Step: rundoc.StepPruned, Visits: visits(tc.left)}}}
+			{Step: rundoc.StepPatch, Visits: visits(tc.whole)}, {Step: rundoc.StepPruned, Visits: visits(tc.left)},
+			{Step: rundoc.StepGroup, Name: "memory", Removed: []string{"work_mem", "shared_buffers"}, Visits: visits(tc.group)}}}
 		if got := Judge(v).Longer()["reads"]; got != tc.want {
-			t.Errorf("%v, then %v: %q, want %q", tc.whole, tc.left, got, tc.want)
+			t.Errorf("%v, %v, %v: %q, want %q", tc.whole, tc.left, tc.group, got, tc.want)
 		}
 	}
 }
@@ -554,7 +636,7 @@ func TestNoStart(t *testing.T) {
 	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Comparisons: []rundoc.Comparison{
 		{Step: rundoc.StepNoise}, {Step: rundoc.StepPatch, Failed: "FATAL: could not map anonymous shared memory"},
 	}}
-	if c, ok := Next(v, false); ok {
+	if c, ok := Next(v, always); ok {
 		t.Errorf("Next = %+v", c)
 	}
 	if r := Judge(v); !strings.Contains(r.Failed, "shared memory") || len(r.Dropped) != 0 {

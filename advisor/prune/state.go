@@ -112,7 +112,7 @@ func (s *state) mayCarry(c rundoc.Comparison) bool {
 	if c.Step != rundoc.StepSetting || group == nil {
 		return false
 	}
-	whole, one := together(s.v.Scenarios, *group), together(s.v.Scenarios, c)
+	whole, one := together(s.v.Scenarios, *group, throughput), together(s.v.Scenarios, c, throughput)
 	return slices.ContainsFunc(s.v.Scenarios, func(sc string) bool {
 		return whole[sc].Kind() == verdict.Worse && one[sc].Pairs > 0 && one[sc].Low <= whole[sc].Ratio()
 	})
@@ -247,7 +247,7 @@ func outcome(scenarios []string, c rundoc.Comparison) Outcome {
 		return NoStart
 	}
 	helps, harms, judged := false, false, false
-	for _, r := range together(scenarios, c) {
+	for _, r := range together(scenarios, c, throughput) {
 		k := r.Kind()
 		helps, harms = helps || k == verdict.Worse, harms || k == verdict.Better
 		judged = judged || k != verdict.TooFew
@@ -265,11 +265,11 @@ func outcome(scenarios []string, c rundoc.Comparison) Outcome {
 	return NoDifference
 }
 
-// together compares throughput under every scenario, judged together, since a difference in any of them decides.
-func together(scenarios []string, c rundoc.Comparison) map[string]verdict.Comparison {
+// together compares a figure under every scenario, judged together, since a difference in any of them decides.
+func together(scenarios []string, c rundoc.Comparison, of measure) map[string]verdict.Comparison {
 	all := map[string]verdict.Comparison{}
 	for _, sc := range scenarios {
-		if r := Ratios(c, sc, throughput); r.Pairs > 0 {
+		if r := Ratios(c, sc, of); r.Pairs > 0 {
 			all[sc] = r
 		}
 	}
@@ -356,5 +356,5 @@ func Throughput(c rundoc.Comparison, scenario string) verdict.Comparison {
 			all = append(all, v.Scenario)
 		}
 	}
-	return together(all, c)[scenario]
+	return together(all, c, throughput)[scenario]
 }

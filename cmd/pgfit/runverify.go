@@ -117,9 +117,7 @@ func (c *closing) run(ctx context.Context, a *app, start time.Time) (err error) 
 	if len(v.Patch) == 0 {
 		return nil
 	}
-	for _, sc := range c.job.Scenarios {
-		v.Scenarios = append(v.Scenarios, sc.Name)
-	}
+	named(v, c.job.Scenarios)
 	if err := checkPool(doc, v); err != nil {
 		return err
 	}

@@ -34,7 +34,8 @@ type verifier struct {
 	server   *server                     // session mode
 	datasets map[string]scenario.Dataset // the same
 	bar      *trialBar
-	took     time.Duration // of the last whole comparison
+	took     time.Duration // the longest comparison under every scenario took so long
+	short    time.Duration // the same without scenarios of long statements
 }
 
 // makePlan fits the comparisons into the time.
@@ -55,11 +56,7 @@ func (x *verifier) run(ctx context.Context) error {
 	x.runner.Visited, x.runner.Live = x.bar.visited, x.bar.live
 	defer x.bar.end()
 	for n := 0; ; n++ {
-		last := x.took > 0 && time.Until(x.deadline) < 2*x.took+x.plan.Recovery
-		c, ok := prune.Next(v, last)
-		if ok && x.took > 0 && time.Until(x.deadline) < x.took+x.plan.Recovery {
-			ok, v.OutOfTime = false, true
-		}
+		c, ok := prune.Next(v, x.fits)
 		if !ok {
 			break
 		}
@@ -76,6 +73,33 @@ func (x *verifier) run(ctx context.Context) error {
 		return x.partial(x.crash(ctx))
 	}
 	return nil
+}
+
+// fits tells whether there is time for these comparisons and the recovery check, by what earlier ones took.
+func (x *verifier) fits(all ...rundoc.Comparison) bool {
+	need := x.plan.Recovery
+	for _, c := range all {
+		need += x.expect(c)
+	}
+	ok := x.took == 0 || time.Until(x.deadline) >= need
+	x.v.OutOfTime = x.v.OutOfTime || !ok
+	return ok
+}
+
+// expect is how long a comparison will take, by what earlier ones took; 0 before there was one.
+func (x *verifier) expect(c rundoc.Comparison) time.Duration {
+	if names := prune.Scenarios(x.v, c); c.Step != rundoc.StepAgain && x.isShort(names) {
+		return x.short
+	}
+	return x.took
+}
+
+// isShort tells whether some of the scenarios have long statements, and none of these.
+func (x *verifier) isShort(names []string) bool {
+	long := func(name string) bool {
+		return slices.ContainsFunc(x.v.Narrowed, func(s rundoc.Scope) bool { return s.Scenario == name })
+	}
+	return len(x.v.Narrowed) > 0 && names != nil && !slices.ContainsFunc(names, long)
 }
 
 // partial marks a verification that ended early.
@@ -156,7 +180,20 @@ func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.
 	if errors.Is(err, trial.ErrStorm) || errors.Is(err, trial.ErrStuck) {
 		c.Failed, err = err.Error(), nil
 	}
-	x.took = max(x.took, time.Since(begun))
+	took := time.Since(begun)
+	if x.isShort(what.Scenarios) {
+		x.short = took
+		return err
+	}
+	x.took = max(x.took, took)
+	if x.short == 0 { // as long, without the visits to long statements
+		x.short = x.took
+		for _, visit := range c.Visits {
+			if !x.isShort([]string{visit.Scenario}) {
+				x.short -= time.Duration(visit.Seconds * float64(time.Second))
+			}
+		}
+	}
 	return err
 }
 

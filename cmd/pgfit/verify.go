@@ -369,11 +369,19 @@ func (o *verifyOptions) loadScenarios(v *rundoc.Verification) (map[string]scenar
 	if err := addScenarios(job, v.Scenarios); err != nil {
 		return nil, nil, err
 	}
-	v.Scenarios = nil
-	for _, sc := range job.Scenarios {
-		v.Scenarios = append(v.Scenarios, sc.Name)
-	}
+	named(v, job.Scenarios)
 	return job.Datasets, job.Scenarios, nil
+}
+
+// named puts the scenarios into the verification.
+func named(v *rundoc.Verification, scenarios []scenario.Scenario) {
+	v.Scenarios, v.Analytic = nil, nil
+	for _, sc := range scenarios {
+		v.Scenarios = append(v.Scenarios, sc.Name)
+		if sc.Class == scenario.Analytic {
+			v.Analytic = append(v.Analytic, sc.Name)
+		}
+	}
 }
 
 // presentSettings are the settings of a server of the user's that its scratch stand-in has to have as well: what its

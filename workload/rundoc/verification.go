@@ -13,6 +13,7 @@ type Verification struct {
 	Against        map[string]string `json:"against,omitempty"`
 	AgainstName    string            `json:"against_name,omitempty"`
 	Scenarios      []string          `json:"scenarios"`
+	Analytic       []string          `json:"analytic,omitempty"` // those of them that are of class analytic
 	PoolSize       int               `json:"pool_size"`
 	Narrowed       []Scope           `json:"narrowed,omitempty"` // scenarios whose statements take too long for that pool and the planned visits
 	Pairs          int               `json:"pairs"`              // planned, of each comparison and scenario
@@ -23,8 +24,8 @@ type Verification struct {
 	BudgetSeconds  float64           `json:"budget_seconds"`
 	Comparisons    []Comparison      `json:"comparisons"`
 	Recovery       *RecoveryCheck    `json:"recovery,omitempty"`
-	Partial        string            `json:"partial,omitempty"` // why it stopped early
-	OutOfTime      bool              `json:"out_of_time,omitempty"`
+	Partial        string            `json:"partial,omitempty"`     // why it stopped early
+	OutOfTime      bool              `json:"out_of_time,omitempty"` // some comparison gave way for lack of time
 	Notes          []string          `json:"notes,omitempty"`
 }
 
