@@ -15,13 +15,20 @@ import (
 
 // setupFlags are for load on a server that pgfit did not start.
 type setupFlags struct {
-	adminURL   string
-	production bool
+	adminURL string
+	productionFlag
 }
 
 func (f *setupFlags) addFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&f.adminURL, "admin-url", "", "a role that makes pgfit's schema where the application's may not, or the way past a pooler that shares connections; nothing else is done with it")
-	fs.BoolVar(&f.production, "i-know-this-is-production", false, "put load on a server although environment_mode is production")
+	fs.StringVar(&f.adminURL, "admin-url", "", "a role that makes pgfit's schema where the application's may not, or the way past a pooler that shares connections")
+	f.productionFlag.addFlags(fs)
+}
+
+// productionFlag agrees to load that an application's users feel.
+type productionFlag struct{ known bool }
+
+func (f *productionFlag) addFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&f.known, "i-know-this-is-production", false, "put load on a server although environment_mode is production")
 }
 
 // admin is the administrator's configuration; nil without --admin-url.
@@ -37,8 +44,8 @@ func (f *setupFlags) admin() (*pgx.ConnConfig, error) {
 }
 
 // mayLoad refuses load on production unless it was said twice.
-func (f *setupFlags) mayLoad(srv *server) error {
-	if srv.target.Environment != "production" || srv.scratch != nil || f.production {
+func (f *productionFlag) mayLoad(srv *server) error {
+	if srv.target.Environment != "production" || srv.scratch != nil || f.known {
 		return nil
 	}
 	return &usageError{

@@ -45,6 +45,8 @@ type verifyOptions struct {
 	dryRun    bool
 	out       string
 	format    string
+	// production is for a server of yours alone
+	production productionFlag
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -96,6 +98,7 @@ func (o *verifyOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.format, "format", "text", "what to print: text, markdown or json (the verification)")
 	fs.BoolVar(&o.yes, "yes", false, "put load on a server that pgfit did not start without asking")
 	fs.BoolVar(&o.dryRun, "dry-run", false, "show the plan and stop")
+	o.production.addFlags(fs)
 	o.target.addFlags(fs)
 	o.advice.addFlags(fs)
 	o.host.addFlags(fs)
@@ -260,7 +263,7 @@ func (o *verifyOptions) plan(a *app, doc *rundoc.Document, bin cluster.Binaries,
 	if m := int64(o.target.memory); m > 0 && recipe.Bytes < m {
 		v.Notes = append(v.Notes, "the data fit into --scratch-memory, so that little is read from the disk")
 	}
-	a.say("%s", report.VerifyPlan(v, recipe.Bytes, start))
+	a.plan(o.dryRun)("%s", report.VerifyPlan(v, recipe.Bytes, start))
 	return x, recipe, nil
 }
 
@@ -432,10 +435,10 @@ func (o *verifyOptions) finish(a *app, doc *rundoc.Document) error {
 		if err != nil {
 			return fmt.Errorf("encoding the verification: %w", err)
 		}
-		_, err = a.stdout.Write(append(data, '\n'))
-		return err
-	}
-	if err := report.Verified(a.stdout, advice.Target, result, o.format == "markdown"); err != nil {
+		if _, err := a.stdout.Write(append(data, '\n')); err != nil {
+			return err
+		}
+	} else if err := report.Verified(a.stdout, advice.Target, result, o.format == "markdown"); err != nil {
 		return err
 	}
 	if result.Failed != "" {

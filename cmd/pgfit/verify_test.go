@@ -68,8 +68,14 @@ func TestVerifySession(t *testing.T) {
 	if err := os.WriteFile(file, []byte("random_page_cost = 1000\nmax_wal_size = 3GB\nshared_buffers = 99MB\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := pgfit("verify", h.url(), "--patch", file, "--yes", "--scenario", "read-only", "--pool-size", "2", "--pairs", "6", "--measure", "200ms",
-		"--budget", "9m", "--data-size", "16MB", "--seed", "1")
+	args := []string{"verify", h.url(), "--patch", file, "--yes", "--scenario", "read-only", "--pool-size", "2", "--pairs", "6", "--measure", "200ms",
+		"--budget", "9m", "--data-size", "16MB", "--seed", "1"}
+	t.Setenv("APP_ENVIRONMENT", "production")
+	if code, _, stderr := pgfit(args...); code != exitUsage || !strings.Contains(stderr, "environment_mode is production") {
+		t.Errorf("load on production: exit %d\n%s", code, stderr)
+	}
+	t.Setenv("APP_ENVIRONMENT", "")
+	code, stdout, stderr := pgfit(args...)
 	if code != exitDone {
 		t.Fatalf("exit %d\n%s%s", code, stdout, stderr)
 	}

@@ -30,6 +30,11 @@ func (o *verifyOptions) onServer(ctx context.Context, a *app, args []string, sta
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.close(ctx)) }()
+	if !o.dryRun {
+		if err := o.production.mayLoad(srv); err != nil {
+			return err
+		}
+	}
 	doc := emptyDocument()
 	doc.Target = srv.target.Redacted
 	if doc.Facts, err = a.probe(ctx, srv, &o.host); err != nil {
@@ -81,7 +86,7 @@ func (o *verifyOptions) planServer(x *verifier, srv *server, start time.Time) (e
 	x.install(scenarios)
 	x.datasets = sets
 	x.doc.Plan = rundoc.Plan{Seed: v.Seed, Scenarios: v.Scenarios, Levels: []int{2 * v.PoolSize}, DataBytes: v.DataBytes, Schema: load.Schema, BudgetSeconds: v.BudgetSeconds}
-	x.app.say("%s", report.VerifyPlan(v, v.DataBytes, start))
+	x.app.plan(o.dryRun)("%s", report.VerifyPlan(v, v.DataBytes, start))
 	return nil
 }
 
