@@ -109,6 +109,18 @@ func Run(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) err
 	return p.err
 }
 
+// Applying writes what to know before the patch of a report is applied, if there is anything.
+func Applying(w io.Writer, lines []string, markdown bool) error {
+	p := &page{w: w, markdown: markdown}
+	if len(lines) > 0 {
+		p.title("before the patch is applied")
+	}
+	for _, l := range lines {
+		p.item(l)
+	}
+	return p.err
+}
+
 // Formulas writes what the well-known formulas say beside the advice's values, when the advice has them.
 func Formulas(w io.Writer, a *advise.Advice) error {
 	p := &page{w: w}

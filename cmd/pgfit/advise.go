@@ -236,5 +236,5 @@ func (a *app) print(format string, doc *rundoc.Document, advice *advise.Advice) 
 		_, err = a.stdout.Write(made[0].Data)
 		return err
 	}
-	return report.Run(a.stdout, doc, advice, format == "markdown")
+	return files.Report(a.stdout, doc, advice, format == "markdown")
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"path"
 	"slices"
 
 	"pgfit/advisor"
@@ -21,7 +23,7 @@ type adviceFile struct {
 	Shadowed []shadow `json:"shadowed"`
 	Skipped  []skip   `json:"skipped"`
 	Notes    []string `json:"patch_notes,omitempty"`
-	Apply    string   `json:"patch_directory,omitempty"` // where patch -p1 is to be run
+	Apply    string   `json:"patch_directory,omitempty"` // where patch -p1 is to be run; "" when it is not known, and for a scratch server
 	Instead  string   `json:"use_instead,omitempty"`
 }
 
@@ -56,12 +58,12 @@ func All(doc *rundoc.Document, a *advise.Advice) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	advice, err := adviceJSON(a, made)
+	advice, err := adviceJSON(doc, a, made)
 	if err != nil {
 		return nil, err
 	}
 	var md bytes.Buffer
-	if err := report.Run(&md, doc, a, true); err != nil {
+	if err := write(&md, doc, a, made, true); err != nil {
 		return nil, err
 	}
 	out = append(out, run, File{Name: "advice.json", Data: advice}, File{Name: "report.md", Data: md.Bytes()},
@@ -73,6 +75,22 @@ func All(doc *rundoc.Document, a *advise.Advice) ([]File, error) {
 	return out, nil
 }
 
+// Report writes the report of a run with what to know before its patch is applied.
+func Report(w io.Writer, doc *rundoc.Document, a *advise.Advice, markdown bool) error {
+	made, err := Make(doc, a, a.Only)
+	if err != nil {
+		return fmt.Errorf("making the patch: %w", err)
+	}
+	return write(w, doc, a, made, markdown)
+}
+
+func write(w io.Writer, doc *rundoc.Document, a *advise.Advice, made patch.Patch, markdown bool) error {
+	if err := report.Run(w, doc, a, markdown); err != nil {
+		return err
+	}
+	return report.Applying(w, remarks(made), markdown)
+}
+
 // RunJSON is run.json.
 func RunJSON(doc *rundoc.Document) (File, error) {
 	var b bytes.Buffer
@@ -80,8 +98,11 @@ func RunJSON(doc *rundoc.Document) (File, error) {
 	return File{Name: "run.json", Data: b.Bytes()}, err
 }
 
-func adviceJSON(a *advise.Advice, made patch.Patch) ([]byte, error) {
+func adviceJSON(doc *rundoc.Document, a *advise.Advice, made patch.Patch) ([]byte, error) {
 	f := adviceFile{Advice: a, Shadowed: []shadow{}, Skipped: []skip{}, Notes: made.Notes, Instead: made.Instead}
+	if !doc.Scratch && path.IsAbs(made.Dir) && !made.Empty() {
+		f.Apply = made.Dir
+	}
 	for _, s := range made.Shadowed {
 		f.Shadowed = append(f.Shadowed, shadow{s.Name, s.By, s.Advice})
 	}
@@ -120,25 +141,26 @@ func Format(format string, doc *rundoc.Document, a *advise.Advice, t Target) (ma
 	one := func(name string, data []byte) []File { return []File{{Name: name, Data: data}} }
 	switch format {
 	case "diff":
-		return append(one("postgresql.conf.patch", p.Diff), File{Name: "postgresql.conf.rollback.patch", Data: p.Rollback}), append(shadows(p), a.StartCheck.Text), nil
+		return append(one("postgresql.conf.patch", p.Diff), File{Name: "postgresql.conf.rollback.patch", Data: p.Rollback}), append(remarks(p), a.StartCheck.Text), nil
 	case "rollback":
 		return one("postgresql.conf.rollback.patch", p.Rollback), nil, nil
 	case "alter-system":
-		return append(one("alter-system.sql", []byte(p.AlterSystem)), File{Name: "rollback.sql", Data: []byte(p.RollbackSQL)}), append(shadows(p), a.StartCheck.Text), nil
+		return append(one("alter-system.sql", []byte(p.AlterSystem)), File{Name: "rollback.sql", Data: []byte(p.RollbackSQL)}), append(remarks(p), a.StartCheck.Text), nil
 	case "rollback-sql":
 		return one("rollback.sql", []byte(p.RollbackSQL)), nil, nil
 	case "advice":
-		data, err := adviceJSON(a, p)
+		data, err := adviceJSON(doc, a, p)
 		return one("advice.json", data), nil, err
 	case "report":
 		var b bytes.Buffer
-		err := report.Run(&b, doc, a, false)
+		err := write(&b, doc, a, p, false)
 		return one("report.txt", b.Bytes()), nil, err
 	}
 	return exported(format, doc, a, t)
 }
 
-func shadows(made patch.Patch) []string {
+// remarks are what an operator has to know of a patch: what overrides it, what it leaves out, what it needs.
+func remarks(made patch.Patch) []string {
 	var talk []string
 	for _, s := range made.Shadowed {
 		talk = append(talk, fmt.Sprintf("%s: %s overrides it; %s", s.Name, s.By, s.Advice))

@@ -24,7 +24,7 @@ func (m *maker) notes() {
 		m.note("allow_alter_system is off: this server refuses alter-system.sql")
 	}
 	if m.out.DropIn != "" {
-		m.note("the server's user has to be able to read " + m.out.DropIn)
+		m.note("the patch makes the new file " + m.out.DropIn + " beside postgresql.conf, which could not be read whole; the server's user has to be able to read " + m.out.DropIn)
 	}
 	if m.out.Include != "" {
 		m.note("postgresql.conf needs the line " + m.out.Include + " at its end, unless it has it")
