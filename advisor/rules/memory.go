@@ -125,10 +125,10 @@ func workMem(s *situation) verdict {
 	if target <= present {
 		return verdict{keep: fmt.Sprintf("the run spilled up to %s, but the memory budget has no room for more; set it for the role or statement that spills", roughly(spill.disk))}
 	}
-	v := verdict{value: s.bytes("work_mem", target), method: advisor.Measured, inputs: inputs, confidence: "medium",
-		reason: fmt.Sprintf("statements of the run spilled up to %s to disk; in memory that takes more than twice as much", roughly(spill.disk)),
+	v := verdict{value: s.bytes("work_mem", target), method: advisor.Measured, inputs: inputs, confidence: "low",
+		reason: fmt.Sprintf("statements of the run spilled up to %s to disk; in memory that takes more than twice as much; whether they get faster was not timed", roughly(spill.disk)),
 		source: "PostgreSQL manual, Resource Consumption, work_mem; spills measured in this run",
-		lift:   "setting it only for the role or the statements that spill"}
+		lift:   "timing them with more work_mem, as a run with --scenario analytic does; setting it only for those that spill"}
 	if target < need {
 		v.reason += ", and the memory budget has room for no more than this"
 	}
@@ -145,11 +145,18 @@ func (s *situation) triedWorkMem(room int64) (verdict, bool) {
 		canonical, err := s.next["work_mem"].Parse(t.value)
 		return err != nil || size(budget.Overlay(s.next, map[string]string{"work_mem": canonical}), "work_mem") > room
 	})
-	if len(fit) == 0 { // what does not gain from more than there is room for, does not from what there is room for
-		v, decided := judged("work_mem", all)
-		return v, decided && v.value == ""
+	if len(fit) > 0 {
+		return judged("work_mem", fit)
 	}
-	return judged("work_mem", fit)
+	v, decided := judged("work_mem", all) // what does not gain from more than there is room for, does not from what there is room for
+	if v.value != "" {
+		has := "no room for more"
+		if most := down(max(room, 0)); most > size(s.next, "work_mem") {
+			has = "room for no more than " + s.bytes("work_mem", most) + ", which was not tried"
+		}
+		v = verdict{keep: fmt.Sprintf("the run tried %s: %.2f times as fast, but the memory budget has %s; set it for the role or statement that spills", v.value, all[0].ratio, has)}
+	}
+	return v, decided
 }
 
 // spilled is what sorts and hashes wrote to disk, in bytes: the largest, and the work_mem that would hold each.

@@ -173,7 +173,7 @@ func TestRules(t *testing.T) {
 		{name: "faster memory that there is no room for", ram: 4 * gB, visits: []rundoc.Visit{writes(1, nil)}, probes: base(
 			rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 204800, SortKB: 204800, MemoryNodes: 1, SortNodes: 1},
 			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "512MB"}, Acts: true, Seconds: .5, MemoryNodes: 1, SortNodes: 1}),
-			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", proposed: "13MB", reason: "no more than this"},
+			in: Input{Pool: Pool{Total: 20}}, setting: "work_mem", reason: "room for no more than 13MB, which was not tried"},
 		{name: "nor would more of it gain", ram: 4 * gB, visits: []rundoc.Visit{writes(1, nil)}, probes: base(
 			rundoc.PlanProbe{Statement: "select", Seconds: 1, SpilledKB: 204800, SortKB: 204800, MemoryNodes: 1, SortNodes: 1},
 			rundoc.PlanProbe{Statement: "select", Set: map[string]string{"work_mem": "512MB"}, Acts: true, Seconds: 1, MemoryNodes: 1, SortNodes: 1}),
