@@ -41,7 +41,7 @@ func LoadNotice(doc *rundoc.Document) string {
 		size = Size(v)
 	}
 	return fmt.Sprintf("pgfit will put load on database %s (%s) at %s, PostgreSQL %s, for about %s, on up to %d connections beside the %d in use.\n"+
-		"It writes only in a schema %q of its own and drops it at the end; the load competes with whatever else the server does.",
+		"It writes only in a schema %q of its own and drops it at the end, and asks for a checkpoint before it begins; the load competes with whatever else the server does.",
 		s.Database, size, doc.Target, s.Version, Seconds(doc.Plan.BudgetSeconds), maxLevel(doc.Plan.Levels)+3, s.InUse, doc.Plan.Schema)
 }
 

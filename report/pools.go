@@ -62,7 +62,7 @@ func (p *page) plan(x plan.Plan) {
 	p.line("")
 	p.para("Predicted for an open loop from closed-loop measurements: each process's pool is a queue whose service rate is the measured throughput; "+
 		"hold times vary with a squared coefficient of variation of %s, which stretches the waits by %s. What piles up while the server is slower "+
-		"than its mean is replayed from the sweep, in stretches of a tenth of a second. The intervals are what the measured throughput leaves.",
+		"than its mean is replayed from the sweep, in stretches of 10 to 100 ms. The intervals are what the measured throughput leaves.",
 		figures(x.CV2), figures((1+x.CV2)/2))
 	if len(x.Findings) > 0 {
 		p.line("")

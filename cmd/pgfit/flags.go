@@ -211,7 +211,7 @@ type loadFlags struct {
 
 func (f *loadFlags) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.scenarios, "scenario", []string{"read-heavy", "write-heavy"}, "workloads to measure: built-in names or .yaml files")
-	fs.StringSliceVar(&f.poolSizes, "pool-sizes", nil, "pool sizes to measure (default 1,2,4,8,16,32,64 as far as connections are free)")
+	fs.StringSliceVar(&f.poolSizes, "pool-sizes", nil, "pool sizes to measure (default 1,2,4,8,16,32,64, or 13 of them up to 100 where the budget holds that; more while the best is near the largest; as far as connections are free)")
 	fs.DurationVar(&f.budget, "budget", 10*time.Minute, "time for everything; rounds and durations are planned to fit")
 	fs.IntVar(&f.rounds, "rounds", 0, "complete rounds over all pool sizes (default as the budget allows)")
 	fs.DurationVar(&f.measure, "measure", 0, "measured time of one visit (default as the budget allows)")
