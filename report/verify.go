@@ -331,7 +331,8 @@ func (p *page) noise(r *prune.Result) {
 		p.item(fmt.Sprintf("noise under %s: visits under equal settings differed by %s, so that the plan was to see a change of %s or more", n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1), verdict.Percent(n.Detectable)))
 	}
 	if r.Mode == rundoc.ModeScratch && (len(r.Patch) > 0 || len(r.Rivals) > 0) {
-		p.para("\nThe checkpoint after each visit is counted into its time. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
+		p.para("\nThe checkpoint after each visit is counted into its time, whole, which is more than its share in service; a piece helps or "+
+			"harms where it does without that as well. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
 			"such as most of autovacuum's, do not show in visits of seconds.", r.PoolSize)
 		for _, n := range r.Narrowed {
 			p.para("Statements of %s take long: it was measured with %d connections, in visits of %s.", n.Scenario, n.MostPool, visitText(n))

@@ -58,7 +58,8 @@ type Gain struct {
 	Verified  advisor.Effect `json:"verified"` // throughput
 	Verdict   string         `json:"verdict"`
 	Kind      verdict.Kind   `json:"kind"`
-	P         float64        `json:"p"` // exact sign-flip test; -1 with more than 12 pairs
+	Uncharged verdict.Kind   `json:"kind_without_checkpoint"` // by the visits without the checkpoint after each
+	P         float64        `json:"p"`                       // exact sign-flip test; -1 with more than 12 pairs
 	P99       advisor.Effect `json:"p99"`
 	P99Kind   verdict.Kind   `json:"p99_kind"` // worse when it rose
 	BeforeTPS float64        `json:"before_tps"`
@@ -193,7 +194,9 @@ func (s *state) rejected() bool {
 			explained[sc] = r.Kind() == verdict.Better // without it
 		}
 	}
-	worse := slices.ContainsFunc(gains, func(g Gain) bool { return g.Kind == verdict.Worse && !explained[g.Scenario] })
+	worse := slices.ContainsFunc(gains, func(g Gain) bool {
+		return g.Kind == verdict.Worse && g.Uncharged == verdict.Worse && !explained[g.Scenario]
+	})
 	return worse && !slices.ContainsFunc(gains, func(g Gain) bool { return g.Kind == verdict.Better })
 }
 
@@ -252,7 +255,7 @@ func (s *state) gainsOf(c *rundoc.Comparison) []Gain {
 	var out []Gain
 	for _, sc := range s.v.Scenarios {
 		tps, p99 := Ratios(*c, sc, throughput), Ratios(*c, sc, tail)
-		g := Gain{Scenario: sc, Verified: effect(tps), Verdict: tps.Words(), Kind: tps.Kind(), P: tps.P, P99: effect(p99), P99Kind: p99.Inverse().Kind()}
+		g := Gain{Scenario: sc, Verified: effect(tps), Verdict: tps.Words(), Kind: tps.Kind(), Uncharged: Ratios(*c, sc, uncharged).Kind(), P: tps.P, P99: effect(p99), P99Kind: p99.Inverse().Kind()}
 		g.BeforeTPS, g.AfterTPS = means(*c, sc, throughput)
 		g.BeforeP99, g.AfterP99 = means(*c, sc, tail)
 		g.BeforeCPU, g.AfterCPU = means(*c, sc, cpuEach)
@@ -337,7 +340,7 @@ func (s *state) items(g string, final []string) []Item {
 		}
 	}
 	if c != nil {
-		it.Why = join(it.Why, overstated(c.Removed))
+		it.Why = join(it.Why, join(s.hangs(*c), overstated(c.Removed)))
 	}
 	if c != nil && c.Failed != "" {
 		it.Why = c.Failed
@@ -351,12 +354,27 @@ func (s *state) items(g string, final []string) []Item {
 				single.Why = "kept without evidence: " + why
 			}
 			if one.Failed == "" {
-				single.Why = join(single.Why, overstated(one.Removed))
+				single.Why = join(single.Why, join(s.hangs(*one), overstated(one.Removed)))
 			}
 			out = append(out, single)
 		}
 	}
 	return out
+}
+
+// hangs says under which scenarios a difference hangs on how much of a checkpoint a visit is charged; "" of none.
+func (s *state) hangs(c rundoc.Comparison) string {
+	var said []string
+	charged, bare := together(s.v.Scenarios, c, throughput), together(s.v.Scenarios, c, uncharged)
+	for _, sc := range s.v.Scenarios {
+		if with, without := charged[sc].Inverse(), bare[sc].Inverse(); with.Kind() != without.Kind() {
+			said = append(said, fmt.Sprintf("%s: %s with the checkpoint after each visit, %s without it", sc, with.Words(), without.Words()))
+		}
+	}
+	if said == nil {
+		return ""
+	}
+	return strings.Join(said, "; ") + "; in service its share lies between"
 }
 
 // effects turn a comparison without something into what that does: with it over without it.
@@ -435,7 +453,7 @@ func (r *Result) NoCulprit() string {
 // was measured says nothing about it.
 func (r *Result) Effect(name string) *advisor.Effect {
 	it := r.item(name)
-	if it == nil || it.Outcome == NoDifference || it.Outcome == NotMeasured || it.Outcome == Unclear {
+	if it == nil || it.Outcome == NoDifference || it.Outcome == NotMeasured || it.Outcome == Unclear || it.Outcome == Depends {
 		return nil
 	}
 	var best *advisor.Effect

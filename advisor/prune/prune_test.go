@@ -401,6 +401,41 @@ func TestGroupsFirst(t *testing.T) {
 	}
 }
 
+// TestDepends: a difference that the checkpoint after each visit makes, or hides, is none that anything is dropped for; one
+// that is there with it and without it is.
+func TestDepends(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		speed, end float64 // with it over without it; seconds of the checkpoint with it, .05 without it
+		outcome    Outcome
+		kept       bool
+		why        string
+	}{
+		{"hidden by the checkpoint", 1.05, .1025, Depends, true, "reads: no difference seen (would have seen 0.3 %) with the checkpoint after each visit, better by 5.0 % (4.8 to 5.2 %) without it; in service its share lies between"},
+		{"made by the checkpoint", 1, .1, Depends, true, "reads: worse by 4.5 % (4.4 to 4.7 %) with the checkpoint after each visit, no difference seen"},
+		{"helps", 1.1, .08, Helps, true, ""},
+		{"harms", .9, .08, Harms, false, ""},
+		{"neither", 1, .05, NoDifference, false, ""},
+	} {
+		v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads"}, Pairs: 6, Comparisons: []rundoc.Comparison{{Step: rundoc.StepPatch},
+			{Step: rundoc.StepGroup, Name: "planner", Removed: []string{"random_page_cost"}}}}
+		for pair := 1; pair <= 6; pair++ {
+			speed := tc.speed * (1 + float64(pair%3-1)/500)
+			a := rundoc.TrialVisit{Scenario: "reads", Side: "A", Pair: pair, Seconds: 1, CheckpointSeconds: tc.end, TPS: 100 * speed / (1 + tc.end)}
+			b := rundoc.TrialVisit{Scenario: "reads", Side: "B", Pair: pair, Seconds: 1, CheckpointSeconds: .05, TPS: 100 / 1.05}
+			v.Comparisons[1].Visits = append(v.Comparisons[1].Visits, a, b)
+		}
+		r := Judge(v)
+		it := r.item("random_page_cost")
+		if it == nil || it.Outcome != tc.outcome || it.Kept != tc.kept || !strings.HasPrefix(it.Why, tc.why) || tc.why == "" && it.Why != "" {
+			t.Errorf("%s: %+v", tc.name, it)
+		}
+		if got := slices.Contains(r.Dropped, "random_page_cost"); got == tc.kept {
+			t.Errorf("%s: dropped %v", tc.name, r.Dropped)
+		}
+	}
+}
+
 // TestRoom: comparisons under long statements take 10 minutes, the others 3. What has no room beside the last one gives way to
 // what has, and settings about writing or observing are not compared under statements that do neither.
 func TestRoom(t *testing.T) {
