@@ -188,6 +188,16 @@ func (p *page) gains(what string, all []prune.Gain) {
 	p.line("")
 	p.table(more)
 	p.line("")
+	said := false
+	for _, g := range all {
+		if g.Depends != "" {
+			said = true
+			p.item(g.Depends)
+		}
+	}
+	if said {
+		p.line("")
+	}
 }
 
 func cpu(seconds float64) string {
@@ -237,6 +247,9 @@ func (p *page) pieces(r *prune.Result) {
 		}
 		if price := r.Price(); it.Why != "" && (price == nil || price.Name != it.Name) { // that has a sentence of its own
 			why = append(why, strings.TrimSpace(name)+": "+it.Why)
+		}
+		if it.Depends != "" {
+			why = append(why, strings.TrimSpace(name)+": "+it.Depends)
 		}
 		if it.Kept {
 			stays = "yes"
@@ -331,8 +344,11 @@ func (p *page) noise(r *prune.Result) {
 		p.item(fmt.Sprintf("noise under %s: visits under equal settings differed by %s, so that the plan was to see a change of %s or more", n.Scenario, verdict.Percent(math.Exp(n.PairSD/math.Sqrt2)-1), verdict.Percent(n.Detectable)))
 	}
 	if r.Mode == rundoc.ModeScratch && (len(r.Patch) > 0 || len(r.Rivals) > 0) {
-		p.para("\nThe checkpoint after each visit is counted into its time, whole, which is more than its share in service; a piece helps or "+
-			"harms where it does without that as well. Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
+		pieces := ""
+		if len(r.Rivals) == 0 {
+			pieces = "; a piece helps or harms where it does without that as well"
+		}
+		p.para("\nThe checkpoint after each visit is counted into its time, whole, which is more than its share in service"+pieces+". Intervals hold for this machine, data and pool (size %d); effects that take hours, "+
 			"such as most of autovacuum's, do not show in visits of seconds.", r.PoolSize)
 		for _, n := range r.Narrowed {
 			p.para("Statements of %s take long: it was measured with %d connections, in visits of %s.", n.Scenario, n.MostPool, visitText(n))

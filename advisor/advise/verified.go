@@ -79,6 +79,9 @@ func (a *Advice) slower() {
 			continue
 		}
 		text := "the whole patch was " + g.Verdict
+		if g.Uncharged != verdict.Worse {
+			text += ", and is not seen to be without the checkpoint after each visit"
+		}
 		if p := r.Price(); p != nil && p.Outcome == prune.Costs {
 			text += "; " + strings.Join(p.Settings, ", ") + " cost part of that, as the verification says"
 		}

@@ -106,7 +106,8 @@ const writesSome = 64 << 10
 
 // Scenarios are those that a comparison has to be made under; nil is all. What a group of settings about writing does is
 // not looked for where nothing is written, nor what observing statements costs where each takes long. Analytic scenarios write
-// nothing themselves: the WAL in their visits holds hint bits of what the others wrote, and their visits take long.
+// nothing themselves: the WAL in their visits holds hint bits of what the others wrote, and their visits take long. Where there is
+// nothing else, those serve that there are.
 func Scenarios(v *rundoc.Verification, c rundoc.Comparison) []string {
 	s := follow(v)
 	if c.Step == rundoc.StepAgain {
@@ -124,14 +125,18 @@ func Scenarios(v *rundoc.Verification, c rundoc.Comparison) []string {
 	if whole == nil || c.Step != rundoc.StepGroup && c.Step != rundoc.StepSetting || !slices.Contains([]string{writing, "autovacuum", logging}, group) {
 		return nil
 	}
-	var names []string
-	for _, sc := range v.Scenarios {
+	all := without(v.Scenarios, v.Analytic)
+	some := slices.DeleteFunc(slices.Clone(all), func(sc string) bool {
 		a, b := means(*whole, sc, func(v rundoc.TrialVisit) float64 { return float64(v.WALBytes) / v.Seconds })
-		if !slices.Contains(v.Analytic, sc) && (group == logging || max(a, b) > writesSome) {
-			names = append(names, sc)
-		}
+		return group != logging && max(a, b) <= writesSome
+	})
+	switch {
+	case len(some) > 0:
+		return some
+	case len(all) > 0:
+		return all
 	}
-	return names
+	return nil
 }
 
 // FromProposals makes the patch of an advice.

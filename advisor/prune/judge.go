@@ -59,6 +59,7 @@ type Gain struct {
 	Verdict   string         `json:"verdict"`
 	Kind      verdict.Kind   `json:"kind"`
 	Uncharged verdict.Kind   `json:"kind_without_checkpoint"` // by the visits without the checkpoint after each
+	Depends   string         `json:"depends,omitempty"`       // what that changes
 	P         float64        `json:"p"`                       // exact sign-flip test; -1 with more than 12 pairs
 	P99       advisor.Effect `json:"p99"`
 	P99Kind   verdict.Kind   `json:"p99_kind"` // worse when it rose
@@ -80,6 +81,7 @@ type Item struct {
 	Outcome   Outcome      `json:"outcome"`
 	Kept      bool         `json:"kept"`
 	Why       string       `json:"why,omitempty"`
+	Depends   string       `json:"depends,omitempty"`   // what changes without the checkpoint after each visit
 	Scenarios []ItemEffect `json:"scenarios,omitempty"` // ratio with it over without it
 }
 
@@ -197,7 +199,7 @@ func (s *state) rejected() bool {
 	worse := slices.ContainsFunc(gains, func(g Gain) bool {
 		return g.Kind == verdict.Worse && g.Uncharged == verdict.Worse && !explained[g.Scenario]
 	})
-	return worse && !slices.ContainsFunc(gains, func(g Gain) bool { return g.Kind == verdict.Better })
+	return worse && !slices.ContainsFunc(gains, func(g Gain) bool { return g.Kind == verdict.Better || g.Uncharged == verdict.Better })
 }
 
 // lost tells whether pruning lost a gain of the whole patch: pieces that each make too little difference to be seen can
@@ -254,8 +256,8 @@ func (s *state) gains(step string) []Gain {
 func (s *state) gainsOf(c *rundoc.Comparison) []Gain {
 	var out []Gain
 	for _, sc := range s.v.Scenarios {
-		tps, p99 := Ratios(*c, sc, throughput), Ratios(*c, sc, tail)
-		g := Gain{Scenario: sc, Verified: effect(tps), Verdict: tps.Words(), Kind: tps.Kind(), Uncharged: Ratios(*c, sc, uncharged).Kind(), P: tps.P, P99: effect(p99), P99Kind: p99.Inverse().Kind()}
+		tps, bare, p99 := Ratios(*c, sc, throughput), Ratios(*c, sc, uncharged), Ratios(*c, sc, tail)
+		g := Gain{Scenario: sc, Verified: effect(tps), Verdict: tps.Words(), Kind: tps.Kind(), Uncharged: bare.Kind(), Depends: depends(sc, tps, bare), P: tps.P, P99: effect(p99), P99Kind: p99.Inverse().Kind()}
 		g.BeforeTPS, g.AfterTPS = means(*c, sc, throughput)
 		g.BeforeP99, g.AfterP99 = means(*c, sc, tail)
 		g.BeforeCPU, g.AfterCPU = means(*c, sc, cpuEach)
@@ -340,7 +342,7 @@ func (s *state) items(g string, final []string) []Item {
 		}
 	}
 	if c != nil {
-		it.Why = join(it.Why, join(s.hangs(*c), overstated(c.Removed)))
+		it.Why, it.Depends = join(it.Why, overstated(c.Removed)), s.depends(*c)
 	}
 	if c != nil && c.Failed != "" {
 		it.Why = c.Failed
@@ -354,7 +356,7 @@ func (s *state) items(g string, final []string) []Item {
 				single.Why = "kept without evidence: " + why
 			}
 			if one.Failed == "" {
-				single.Why = join(single.Why, join(s.hangs(*one), overstated(one.Removed)))
+				single.Why, single.Depends = join(single.Why, overstated(one.Removed)), s.depends(*one)
 			}
 			out = append(out, single)
 		}
@@ -362,19 +364,21 @@ func (s *state) items(g string, final []string) []Item {
 	return out
 }
 
-// hangs says under which scenarios a difference hangs on how much of a checkpoint a visit is charged; "" of none.
-func (s *state) hangs(c rundoc.Comparison) string {
-	var said []string
+// depends says of a piece under which scenarios the verdict on it would be another one without the checkpoint after each visit.
+func (s *state) depends(c rundoc.Comparison) (said string) {
 	charged, bare := together(s.v.Scenarios, c, throughput), together(s.v.Scenarios, c, uncharged)
 	for _, sc := range s.v.Scenarios {
-		if with, without := charged[sc].Inverse(), bare[sc].Inverse(); with.Kind() != without.Kind() {
-			said = append(said, fmt.Sprintf("%s: %s with the checkpoint after each visit, %s without it", sc, with.Words(), without.Words()))
-		}
+		said = join(said, depends(sc, charged[sc].Inverse(), bare[sc].Inverse()))
 	}
-	if said == nil {
+	return said
+}
+
+// depends says how a verdict differs without the checkpoint after each visit; "" where it does not.
+func depends(scenario string, charged, bare verdict.Comparison) string {
+	if charged.Kind() == bare.Kind() {
 		return ""
 	}
-	return strings.Join(said, "; ") + "; in service its share lies between"
+	return fmt.Sprintf("%s: %s with the checkpoint after each visit, %s without it: in service the share of a checkpoint lies between", scenario, charged.Words(), bare.Words())
 }
 
 // effects turn a comparison without something into what that does: with it over without it.
@@ -509,6 +513,9 @@ func (r *Result) Longer() map[string]string {
 		}
 	}
 	for _, it := range r.Items {
+		if len(r.Items) == 1 { // that is the whole patch
+			break
+		}
 		for _, e := range it.Scenarios {
 			if before := said[e.Scenario]; before != "" && e.P99Kind == verdict.Worse {
 				said[e.Scenario] = join(before, it.Name+" by itself makes it longer "+rise(e.P99))

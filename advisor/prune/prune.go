@@ -13,7 +13,7 @@ import (
 )
 
 // groups in the order in which they are taken back, so that a short budget measures what it can: first what observing costs,
-// where the patch is slower, since that explains it, and last where it is not (order); then the groups that searches found to carry
+// where the patch is slower or p99 rose, since that explains it, and last where not (order); then the groups that searches found to carry
 // most; those whose effect hardly shows in short visits last. Settings of any other group stay unmeasured.
 var groups = []string{logging, "memory", "planner", "parallel", "I/O", writing, "autovacuum", "other"}
 
@@ -74,6 +74,18 @@ func Next(v *rundoc.Verification, fits func(...rundoc.Comparison) bool) (rundoc.
 	}
 	c, ok := s.parts()
 	return c, ok && fits(c)
+}
+
+// Unfinished tells whether comparisons were left out: with a rival, or of the patch as a whole, of a piece of it, of what is left.
+func Unfinished(v *rundoc.Verification) bool {
+	s, always := follow(v), func(rundoc.Comparison) bool { return true }
+	if len(s.rivals) > 0 {
+		_, more := s.nextRival()
+		return more
+	}
+	_, pieces := s.takeBack(always)
+	_, rest := s.finish()
+	return !s.failed(rundoc.StepPatch) && (!s.has(rundoc.StepPatch, "") || pieces || rest)
 }
 
 // nextRival compares the patch with each rival in turn. Seeing every statement and not seeing it are no answers to the same
@@ -152,6 +164,7 @@ func (s *state) order() []string {
 	var first []string
 	for _, g := range s.gains(rundoc.StepPatch) {
 		switch {
+		case slices.Contains(s.v.Analytic, g.Scenario): // these groups are not measured there
 		case g.Kind == verdict.Worse && len(first) == 0:
 			first = []string{logging}
 		case g.Kind != verdict.Worse && g.P99Kind == verdict.Worse:

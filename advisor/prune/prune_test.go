@@ -411,7 +411,7 @@ func TestDepends(t *testing.T) {
 		kept       bool
 		why        string
 	}{
-		{"hidden by the checkpoint", 1.05, .1025, Depends, true, "reads: no difference seen (would have seen 0.3 %) with the checkpoint after each visit, better by 5.0 % (4.8 to 5.2 %) without it; in service its share lies between"},
+		{"hidden by the checkpoint", 1.05, .1025, Depends, true, "reads: no difference seen (would have seen 0.3 %) with the checkpoint after each visit, better by 5.0 % (4.8 to 5.2 %) without it: in service the share of a checkpoint lies between"},
 		{"made by the checkpoint", 1, .1, Depends, true, "reads: worse by 4.5 % (4.4 to 4.7 %) with the checkpoint after each visit, no difference seen"},
 		{"helps", 1.1, .08, Helps, true, ""},
 		{"harms", .9, .08, Harms, false, ""},
@@ -427,11 +427,43 @@ func TestDepends(t *testing.T) {
 		}
 		r := Judge(v)
 		it := r.item("random_page_cost")
-		if it == nil || it.Outcome != tc.outcome || it.Kept != tc.kept || !strings.HasPrefix(it.Why, tc.why) || tc.why == "" && it.Why != "" {
+		if it == nil || it.Outcome != tc.outcome || it.Kept != tc.kept || !strings.HasPrefix(it.Depends, tc.why) || tc.why == "" && it.Depends != "" {
 			t.Errorf("%s: %+v", tc.name, it)
 		}
 		if got := slices.Contains(r.Dropped, "random_page_cost"); got == tc.kept {
 			t.Errorf("%s: dropped %v", tc.name, r.Dropped)
+		}
+	}
+}
+
+// TestRejectedByBoth: a patch is thrown away where it is worse with and without the checkpoint after each visit under some
+// scenario, and better in neither way under any; one of a single group is judged the same.
+func TestRejectedByBoth(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		reads, writes [2]float64 // speed with the patch over without it; seconds of the checkpoint with it, .05 without it
+		outcome       Outcome    // of a single group
+		kept          bool
+	}{
+		{"a loss, and a gain that the checkpoint hides", [2]float64{1.05, .1025}, [2]float64{.9, .05}, Mixed, true},
+		{"a loss that the checkpoint makes", [2]float64{1, .05}, [2]float64{1, .1}, Depends, true},
+		{"a loss", [2]float64{1, .05}, [2]float64{.9, .05}, Harms, false},
+	} {
+		c := rundoc.Comparison{Step: rundoc.StepPatch}
+		for pair := 1; pair <= 6; pair++ {
+			for sc, with := range map[string][2]float64{"reads": tc.reads, "writes": tc.writes} {
+				speed := with[0] * (1 + float64(pair%3-1)/500)
+				c.Visits = append(c.Visits, rundoc.TrialVisit{Scenario: sc, Side: "A", Pair: pair, Seconds: 1, CheckpointSeconds: .05, TPS: 100 / 1.05},
+					rundoc.TrialVisit{Scenario: sc, Side: "B", Pair: pair, Seconds: 1, CheckpointSeconds: with[1], TPS: 100 * speed / (1 + with[1])})
+			}
+		}
+		one := Judge(&rundoc.Verification{Patch: patch[3:4], Scenarios: []string{"reads", "writes"}, Pairs: 6, Comparisons: []rundoc.Comparison{c}})
+		if len(one.Items) != 1 || one.Items[0].Outcome != tc.outcome || one.Rejected || (len(one.Kept) > 0) != tc.kept {
+			t.Errorf("%s: rejected %v, kept %v, items %+v", tc.name, one.Rejected, one.Kept, one.Items)
+		}
+		two := Judge(&rundoc.Verification{Patch: patch[3:5], Scenarios: []string{"reads", "writes"}, Pairs: 6, Comparisons: []rundoc.Comparison{c}})
+		if two.Rejected == tc.kept || (len(two.Kept) > 0) != tc.kept {
+			t.Errorf("%s, two groups: rejected %v, kept %v", tc.name, two.Rejected, two.Kept)
 		}
 	}
 }
@@ -482,6 +514,9 @@ func TestRoom(t *testing.T) {
 			}
 			v.Comparisons = append(v.Comparisons, l.measure(v, c))
 		}
+		if Unfinished(v) != (tc.left < 100) {
+			t.Errorf("%d minutes: Unfinished = %v", tc.left, Unfinished(v))
+		}
 		if got := strings.Join(asked, ", "); got != tc.want {
 			t.Errorf("%d minutes: %s, want %s", tc.left, got, tc.want)
 		}
@@ -501,6 +536,9 @@ func TestOrder(t *testing.T) {
 			jitter := 1 + float64(pair%3-1)/500
 			v.Comparisons[0].Visits = append(v.Comparisons[0].Visits, rundoc.TrialVisit{Scenario: "reads", Side: "A", Pair: pair, Seconds: 1, TPS: 9, P99: 1},
 				rundoc.TrialVisit{Scenario: "reads", Side: "B", Pair: pair, Seconds: 1, TPS: 9 * tc.tps * jitter, P99: tc.p99 * jitter})
+		}
+		if got := follow(&rundoc.Verification{Patch: patch, Scenarios: v.Scenarios, Analytic: v.Scenarios, Comparisons: v.Comparisons}).order(); got[0] != "memory" {
+			t.Errorf("under reports alone: %v", got)
 		}
 		got := follow(v).order()
 		if all := strings.Join(got, ", "); !strings.HasPrefix(all, tc.want) || len(got) != len(groups) || !sameSet(got, groups) {
@@ -558,7 +596,7 @@ func TestOverstated(t *testing.T) {
 	}
 }
 
-// TestLonger: a rise of p99 is said where throughput shows none, whether what is left of the patch still has it, and of which
+// TestLonger: a rise of p99 is said whatever throughput did, whether what is left of the patch still has it, and of which
 // group it comes.
 func TestLonger(t *testing.T) {
 	for _, tc := range []struct {
@@ -766,19 +804,28 @@ func TestScenarios(t *testing.T) {
 	visit := func(sc, side string, wal int64) rundoc.TrialVisit {
 		return rundoc.TrialVisit{Scenario: sc, Side: side, Pair: 1, Seconds: 1, Transactions: 10, TPS: 10, WALBytes: wal}
 	}
-	v := &rundoc.Verification{Patch: patch, Scenarios: []string{"reads", "writes"}, Comparisons: []rundoc.Comparison{{Step: rundoc.StepPatch, Visits: []rundoc.TrialVisit{
-		visit("reads", "A", 100), visit("reads", "B", 200), visit("writes", "A", 5<<20), visit("writes", "B", 5<<20)}}}}
+	patched := rundoc.Comparison{Step: rundoc.StepPatch, Visits: []rundoc.TrialVisit{visit("reads", "A", 100), visit("reads", "B", 200), visit("writes", "A", 5<<20),
+		visit("writes", "B", 5<<20), visit("reports", "A", 5<<20), visit("reports", "B", 5<<20)}}
+	wal, seen := rundoc.Comparison{Step: rundoc.StepGroup, Name: writing}, rundoc.Comparison{Step: rundoc.StepGroup, Name: logging}
+	two, three := []string{"reads", "writes"}, []string{"reads", "writes", "reports"}
 	for _, tc := range []struct {
-		c    rundoc.Comparison
-		want []string
+		scenarios []string
+		c         rundoc.Comparison
+		want      []string
 	}{
-		{rundoc.Comparison{Step: rundoc.StepGroup, Name: "WAL and checkpoint"}, []string{"writes"}},
-		{rundoc.Comparison{Step: rundoc.StepSetting, Name: "max_wal_size"}, []string{"writes"}},
-		{rundoc.Comparison{Step: rundoc.StepGroup, Name: "memory"}, nil},
-		{rundoc.Comparison{Step: rundoc.StepPruned}, nil},
+		{two, wal, []string{"writes"}},
+		{two, rundoc.Comparison{Step: rundoc.StepSetting, Name: "max_wal_size"}, []string{"writes"}},
+		{two, rundoc.Comparison{Step: rundoc.StepGroup, Name: "memory"}, nil},
+		{two, rundoc.Comparison{Step: rundoc.StepPruned}, nil},
+		{three, wal, []string{"writes"}},
+		{three, seen, two},
+		{[]string{"reads", "reports"}, wal, []string{"reads"}},
+		{[]string{"reports"}, wal, nil},
+		{[]string{"reports"}, seen, nil},
 	} {
+		v := &rundoc.Verification{Patch: patch, Scenarios: tc.scenarios, Analytic: []string{"reports"}, Comparisons: []rundoc.Comparison{patched}}
 		if got := Scenarios(v, tc.c); !slices.Equal(got, tc.want) {
-			t.Errorf("Scenarios(%s %s) = %v, want %v", tc.c.Step, tc.c.Name, got, tc.want)
+			t.Errorf("%v: Scenarios(%s %s) = %v, want %v", tc.scenarios, tc.c.Step, tc.c.Name, got, tc.want)
 		}
 	}
 }

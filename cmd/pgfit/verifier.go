@@ -34,8 +34,8 @@ type verifier struct {
 	server   *server                     // session mode
 	datasets map[string]scenario.Dataset // the same
 	bar      *trialBar
-	took     time.Duration // the longest comparison under every scenario took so long
-	short    time.Duration // the same without scenarios of long statements
+	took     time.Duration            // of the longest comparison
+	each     map[string]time.Duration // of it, the visits to each scenario
 }
 
 // makePlan fits the comparisons into the time.
@@ -58,6 +58,7 @@ func (x *verifier) run(ctx context.Context) error {
 	for n := 0; ; n++ {
 		c, ok := prune.Next(v, x.fits)
 		if !ok {
+			v.OutOfTime = prune.Unfinished(v)
 			break
 		}
 		err := x.measure(ctx, &c, uint64(n))
@@ -81,25 +82,22 @@ func (x *verifier) fits(all ...rundoc.Comparison) bool {
 	for _, c := range all {
 		need += x.expect(c)
 	}
-	ok := x.took == 0 || time.Until(x.deadline) >= need
-	x.v.OutOfTime = x.v.OutOfTime || !ok
-	return ok
+	return x.took == 0 || time.Until(x.deadline) >= need
 }
 
-// expect is how long a comparison will take, by what earlier ones took; 0 before there was one.
+// expect is how long a comparison will take at most: as long as the longest so far, less the visits to scenarios that it goes
+// without. 0 before there was one. One that is made again has twice the pairs of fewer scenarios.
 func (x *verifier) expect(c rundoc.Comparison) time.Duration {
-	if names := prune.Scenarios(x.v, c); c.Step != rundoc.StepAgain && x.isShort(names) {
-		return x.short
+	names, left := prune.Scenarios(x.v, c), x.took
+	if names == nil || c.Step == rundoc.StepAgain {
+		return left
 	}
-	return x.took
-}
-
-// isShort tells whether some of the scenarios have long statements, and none of these.
-func (x *verifier) isShort(names []string) bool {
-	long := func(name string) bool {
-		return slices.ContainsFunc(x.v.Narrowed, func(s rundoc.Scope) bool { return s.Scenario == name })
+	for name, visits := range x.each {
+		if !slices.Contains(names, name) {
+			left -= visits
+		}
 	}
-	return len(x.v.Narrowed) > 0 && names != nil && !slices.ContainsFunc(names, long)
+	return left
 }
 
 // partial marks a verification that ended early.
@@ -180,18 +178,10 @@ func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.
 	if errors.Is(err, trial.ErrStorm) || errors.Is(err, trial.ErrStuck) {
 		c.Failed, err = err.Error(), nil
 	}
-	took := time.Since(begun)
-	if x.isShort(what.Scenarios) {
-		x.short = took
-		return err
-	}
-	x.took = max(x.took, took)
-	if x.short == 0 { // as long, without the visits to long statements
-		x.short = x.took
+	if took := time.Since(begun); took > x.took {
+		x.took, x.each = took, map[string]time.Duration{}
 		for _, visit := range c.Visits {
-			if !x.isShort([]string{visit.Scenario}) {
-				x.short -= time.Duration(visit.Seconds * float64(time.Second))
-			}
+			x.each[visit.Scenario] += time.Duration((visit.Seconds + visit.CheckpointSeconds) * float64(time.Second))
 		}
 	}
 	return err
