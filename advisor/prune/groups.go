@@ -22,7 +22,7 @@ var byName = []struct {
 	{"connections", []string{"max_connections", "reserved_connections"}},
 	{"autovacuum", []string{"autovacuum", "vacuum_cost"}},
 	{"memory", []string{"shared_buffers", "work_mem", "hash_mem_multiplier", "effective_cache_size", "temp_buffers", "huge_page", "vacuum_buffer_usage"}},
-	{"WAL and checkpoint", []string{"wal_", "checkpoint", "bgwriter", "commit_", "backend_flush", "fsync", "full_page", "synchronous_commit"}},
+	{writing, []string{"wal_", "checkpoint", "bgwriter", "commit_", "backend_flush", "fsync", "full_page", "synchronous_commit"}},
 	{"parallel", []string{"parallel", "max_worker_processes"}},
 	{"I/O", []string{"io_", "_io_", "prefetch"}},
 	{"planner", []string{"_cost", "enable_", "jit", "statistics_target", "geqo", "collapse_limit", "plan_cache", "cursor_tuple", "constraint_exclusion"}},

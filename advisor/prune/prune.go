@@ -13,8 +13,8 @@ import (
 )
 
 // groups in the order in which they are taken back, so that a short budget measures what it can: first what observing costs,
-// where the patch is slower or p99 rose, since that explains it, and last where not (order); then the groups that searches found to carry
-// most; those whose effect hardly shows in short visits last. Settings of any other group stay unmeasured.
+// where the patch is slower or p99 rose, since that explains it, and last where not (order); then the groups that searches found
+// to carry most; those whose effect hardly shows in short visits last. Settings of any other group stay unmeasured.
 var groups = []string{logging, "memory", "planner", "parallel", "I/O", writing, "autovacuum", "other"}
 
 // writing is the group of settings about WAL and checkpoints.

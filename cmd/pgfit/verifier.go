@@ -34,8 +34,7 @@ type verifier struct {
 	server   *server                     // session mode
 	datasets map[string]scenario.Dataset // the same
 	bar      *trialBar
-	took     time.Duration            // of the longest comparison
-	each     map[string]time.Duration // of it, the visits to each scenario
+	pace     trial.Pace
 }
 
 // makePlan fits the comparisons into the time.
@@ -76,28 +75,18 @@ func (x *verifier) run(ctx context.Context) error {
 	return nil
 }
 
-// fits tells whether there is time for these comparisons and the recovery check, by what earlier ones took.
+// fits tells whether there is time for these comparisons and the recovery check, by what earlier ones took. One that is made
+// again has twice the pairs of fewer scenarios.
 func (x *verifier) fits(all ...rundoc.Comparison) bool {
 	need := x.plan.Recovery
 	for _, c := range all {
-		need += x.expect(c)
-	}
-	return x.took == 0 || time.Until(x.deadline) >= need
-}
-
-// expect is how long a comparison will take at most: as long as the longest so far, less the visits to scenarios that it goes
-// without. 0 before there was one. One that is made again has twice the pairs of fewer scenarios.
-func (x *verifier) expect(c rundoc.Comparison) time.Duration {
-	names, left := prune.Scenarios(x.v, c), x.took
-	if names == nil || c.Step == rundoc.StepAgain {
-		return left
-	}
-	for name, visits := range x.each {
-		if !slices.Contains(names, name) {
-			left -= visits
+		scenarios := prune.Scenarios(x.v, c)
+		if c.Step == rundoc.StepAgain {
+			scenarios = nil
 		}
+		need += x.pace.Expect(scenarios)
 	}
-	return left
+	return !x.pace.Known() || time.Until(x.deadline) >= need
 }
 
 // partial marks a verification that ended early.
@@ -178,12 +167,7 @@ func (x *verifier) visits(ctx context.Context, c *rundoc.Comparison, a, b trial.
 	if errors.Is(err, trial.ErrStorm) || errors.Is(err, trial.ErrStuck) {
 		c.Failed, err = err.Error(), nil
 	}
-	if took := time.Since(begun); took > x.took {
-		x.took, x.each = took, map[string]time.Duration{}
-		for _, visit := range c.Visits {
-			x.each[visit.Scenario] += time.Duration((visit.Seconds + visit.CheckpointSeconds) * float64(time.Second))
-		}
-	}
+	x.pace.Add(time.Since(begun), c.Visits)
 	return err
 }
 
