@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/queue"
@@ -35,7 +36,7 @@ func (p *page) foreign(f capacity.Foreign) {
 	if f.Limit != nil && f.Fit.Family == capacity.FamilyUSL {
 		p.line("\nWithout coherency the throughput would end at λ/σ = %s per second.", Rate(*f.Limit))
 	}
-	p.leftOut(f.Fit.LeftOut)
+	p.measured(f)
 	if len(f.Findings) > 0 {
 		p.line("")
 	}
@@ -154,16 +155,39 @@ func rival(f *capacity.Fit) (*capacity.Shape, string) {
 	return f.Queue, "queue"
 }
 
-func (p *page) leftOut(l *capacity.LeftOut) {
-	if l == nil {
-		return
+// measured is the table of the measured N: what the choice rests on, and how each is predicted from the others.
+func (p *page) measured(f capacity.Foreign) {
+	p.line("")
+	p.para("Measured: %s", choice(f))
+	t := Table{Header: []string{"N", "X", "of best", "rows"}}
+	left := map[float64]capacity.Predicted{}
+	if l := f.Fit.LeftOut; l != nil {
+		t.Header = append(t.Header, "left out, predicted", "error")
+		for _, x := range l.Levels {
+			left[x.N] = x
+		}
 	}
-	p.line("\nEach N left out and predicted from the others: median error %s, worst %s", Percent(l.Median), Percent(l.Worst))
-	t := Table{Header: []string{"N", "measured", "predicted", "error"}}
-	for _, x := range l.Levels {
-		t.Add(fmt.Sprintf("%g", x.N), Rate(x.Measured), Rate(x.Predicted), fmt.Sprintf("%+.1f %%", 100*x.Error))
+	for _, m := range f.Measured {
+		row := []string{fmt.Sprintf("%g", m.N), Rate(m.X), Percent(m.Ratio), strconv.Itoa(m.Rows)}
+		if x, ok := left[m.N]; ok {
+			row = append(row, Rate(x.Predicted), fmt.Sprintf("%+.1f %%", 100*x.Error))
+		} else if len(left) > 0 {
+			row = append(row, "", "")
+		}
+		t.Add(row...)
 	}
 	p.table(t)
+	if l := f.Fit.LeftOut; l != nil {
+		p.line("Each N left out and predicted from the others: median error %s, worst %s", Percent(l.Median), Percent(l.Worst))
+	}
+}
+
+// choice is the measured choice in words.
+func choice(f capacity.Foreign) string {
+	if f.Chosen == f.Best {
+		return fmt.Sprintf("%g is chosen, the best; no smaller N surely delivers as much.", f.Best)
+	}
+	return fmt.Sprintf("%g is chosen, the smallest N that delivers 97 %% of the best (%g), and surely 95 %%.", f.Chosen, f.Best)
 }
 
 // far stands for "none" in an interval that is not known.

@@ -4,6 +4,7 @@
 package capacity
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -27,8 +28,11 @@ type Level struct {
 	Wait        float64      `json:"mean_wait_seconds"`
 	P50         float64      `json:"service_p50_seconds"`
 	P95         float64      `json:"service_p95_seconds"`
-	P99         float64      `json:"service_p99_seconds"`           // 0 where there are too few operations to say
-	P99Interval usl.Interval `json:"service_p99_interval,omitzero"` // over rounds; of a single visit by order statistics; 0 where it cannot be told
+	P99         float64      `json:"service_p99_seconds"` // 0 where there are too few operations to say
+	// The intervals are over rounds, of a single visit by order statistics; 0 where they cannot be told.
+	P50Interval usl.Interval `json:"service_p50_interval,omitzero"`
+	P95Interval usl.Interval `json:"service_p95_interval,omitzero"`
+	P99Interval usl.Interval `json:"service_p99_interval,omitzero"`
 	Failed      int64        `json:"failed"`
 	ClientCPU   float64      `json:"client_cpu_share"`
 	Busy        float64      `json:"mean_busy"`
@@ -64,6 +68,11 @@ type Capacity struct {
 // half to twice as many, show how steady it is.
 func (c Capacity) Unsteady(rate, n, free float64) queue.Backlog {
 	return c.replay.Unsteady(rate, c.Throughput(n), free)
+}
+
+// UnsteadyEach is the mean of what Unsteady says for each visit by itself.
+func (c Capacity) UnsteadyEach(rate, n, free float64) []float64 {
+	return c.replay.Each(rate, c.Throughput(n), free)
 }
 
 // Lengths in seconds of the stretches of rundoc.Visit.Bins and Fine. Unsteady goes through the finest stretches that hold
@@ -143,6 +152,21 @@ func (c Capacity) Since(visits []rundoc.Visit) (Capacity, float64) {
 		s.replay.Traces = slices.Concat(c.replay.Traces, s.replay.Traces)
 	}
 	return s, factor
+}
+
+// Carries is the throughput in 1/s that the chosen pool size surely delivers: the lower end of its interval over rounds as
+// they were, or the mean where there is none.
+func (c Capacity) Carries() float64 {
+	l := c.At(c.Chosen)
+	return cmp.Or(l.Absolute.Low, l.TPS)
+}
+
+// Known tells whether throughput at n connections is measured, or can be told from what was.
+func (c Capacity) Known(n float64) bool {
+	if n < float64(c.Levels[0].Pool) || n > float64(c.Levels[len(c.Levels)-1].Pool) {
+		return false
+	}
+	return c.Fit == nil || !c.Fit.Rough || n == math.Trunc(n) && c.At(int(n)).Pool > 0
 }
 
 // At is the level of a pool size, or the zero value.

@@ -61,6 +61,9 @@ func TestRealCurves(t *testing.T) {
 			if loss := 1 - c.At(64).Ratio; loss < tc.loss64 {
 				t.Errorf("loss at 64 is %.2f, want at least %.2f", loss, tc.loss64)
 			}
+			if loss := 1 - c.At(128).Ratio; loss < tc.loss64 {
+				t.Errorf("loss at 128 is %.2f, want at least %.2f", loss, tc.loss64)
+			}
 			if loss := 1 - c.At(250).Ratio; loss < 0.4 {
 				t.Errorf("loss at 250 is %.2f, want about half", loss)
 			}
@@ -125,6 +128,17 @@ func TestFindings(t *testing.T) {
 		{"foreign load", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Marks = []rundoc.Mark{{Code: "foreign"}} }, "R6", "", true},
 		{"failures", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Failed = v.Transactions / 50 }, "R7", "", true},
 		{"not settled", make5(levels, .01, .02), func(v *rundoc.Visit) { v.Marks = []rundoc.Mark{{Code: rundoc.Unsteady}} }, "R10", "", true},
+		{"not settled at the chosen size alone", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.PoolSize == 32 {
+				v.Marks = []rundoc.Mark{{Code: rundoc.Unsteady}}
+			}
+		}, "R10", "", true},
+		{"not settled elsewhere", make5(levels, .01, .02), func(v *rundoc.Visit) {
+			if v.PoolSize == 2 {
+				v.Marks = []rundoc.Mark{{Code: rundoc.Unsteady}}
+			}
+		}, "R10", "", false},
+		{"no fall is seen", make5([]int{1, 2, 3, 4, 6, 8}, .03, .02), nil, "R3", "", false},
 		{"some noise", make5(levels, .1, .02), nil, "R8", "R11", false},
 		{"a first round set aside", make5(levels, .01, .02), func(v *rundoc.Visit) {
 			if v.Round == 1 {

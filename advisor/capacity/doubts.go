@@ -94,7 +94,7 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 	}
 	if n := count(visits, all, unsteady); n > 0 {
 		add("R10", fmt.Sprintf("throughput had not settled when the visit ended in %d of %d visits", n, len(visits)), "longer visits (--measure), or a longer first warm-up",
-			most(visits, all, unsteady) && count(visits, at(c.Chosen), unsteady) > 0)
+			most(visits, all, unsteady) && count(visits, at(c.Chosen), unsteady) > 0 || most(visits, at(c.Chosen), unsteady))
 	}
 	if d := drift(visits); math.Abs(d) > driftLimit {
 		add("R11", fmt.Sprintf("the second half of the rounds is %+.0f %% from the first: something drifts; the comparison of pool sizes is free of it, the absolute figures are not", 100*(math.Exp(d)-1)),

@@ -20,6 +20,7 @@ type Fit struct {
 	Close      bool    `json:"close,omitempty"`                   // neither is better by 2: both are printed, the smaller knee counts
 	Lacks      bool    `json:"lack_of_fit,omitempty"`             // neither describes it (R4)
 	Straight   bool    `json:"straight_between_levels,omitempty"` // between measured levels a straight line does better than the law
+	Rough      bool    `json:"rough_between_levels,omitempty"`    // levels that were left out are missed by so much that nothing is said between them (R4, R8)
 	WithoutOne bool    `json:"pool_size_1_set_aside,omitempty"`
 	Knee       float64 `json:"knee"` // one per cent more connections buy 0.1 per cent more throughput
 	// KneeInterval and what follows are the counting law's.

@@ -1,13 +1,19 @@
 package capacity
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
+	"pgfit/advisor"
 	"pgfit/advisor/queue"
 	"pgfit/advisor/usl"
+	"pgfit/workload/rundoc"
 )
 
 // law is either family.
@@ -223,5 +229,91 @@ func TestThroughputBetween(t *testing.T) {
 	}
 	if got := c.Scaled(.5).Throughput(10); math.Abs(got/c.Throughput(10)-.5) > 1e-12 {
 		t.Errorf("Scaled(0.5) = %g", got)
+	}
+}
+
+// specsdm91 is the published data set of the R package usl.
+var specsdm91 = map[float64]float64{1: 64.9, 18: 995.9, 36: 1652.4, 72: 1853.2, 108: 1828.9, 144: 1775.0, 216: 1702.2}
+
+// Rows that each name a round of their own have no round effects to be taken out, and keep their intervals.
+func TestRoundsOfOneRow(t *testing.T) {
+	var same, own []Point
+	for i, n := range slices.Sorted(maps.Keys(specsdm91)) {
+		same = append(same, Point{N: n, X: specsdm91[n]})
+		own = append(own, Point{N: n, X: specsdm91[n], Round: i + 1})
+	}
+	want, err := FitPoints("specsdm91", same, false, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := FitPoints("specsdm91", own, false, 1)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("with a round for each row: %+v, %v, want %+v", got, err, want)
+	}
+	for _, plain := range []bool{false, true} {
+		got, err := FitPoints("specsdm91", own, plain, 1)
+		if iv := got.Fit.Sigma; err != nil || !(iv.Low < got.Fit.Model.Sigma && got.Fit.Model.Sigma < iv.High) || iv.High-iv.Low < .001 {
+			t.Errorf("plain %v: σ between %g and %g, %v", plain, iv.Low, iv.High, err)
+		}
+	}
+}
+
+// The real curves as a table: a measured N on the plateau is chosen, and what the larger ones lose is there to be read.
+func TestForeignChoice(t *testing.T) {
+	rounds := [][]float64{{2048, 2542, 5474, 5728, 6597, 6438, 5506, 5015, 3594}, {1964, 2695, 5516, 6207, 6054, 6559, 5859, 5200, 3616}}
+	var points []Point
+	for r, xs := range rounds {
+		for i, x := range xs {
+			points = append(points, Point{N: float64(realLevels[i]), X: x, Round: r + 1})
+		}
+	}
+	f, err := FitPoints("tpcb-like", points, false, 1)
+	if err != nil || f.Chosen < 8 || f.Chosen > 32 || f.Best != 32 {
+		t.Errorf("chosen %g of best %g, %v, want 8 to 32 of 32", f.Chosen, f.Best, err)
+	}
+	for n, loss := range map[float64]float64{64: .08, 128: .18, 250: .4} {
+		i := slices.IndexFunc(f.Measured, func(m Measured) bool { return m.N == n })
+		if i < 0 || 1-f.Measured[i].Ratio < loss {
+			t.Errorf("at %g: %+v, want a loss of at least %g", n, f.Measured, loss)
+		}
+	}
+	f, err = FitPoints("one round", points[:9], false, 1)
+	if err != nil || f.Chosen != f.Best || !strings.Contains(codes(f.Findings), "R8") {
+		t.Errorf("one row for each N: chosen %g of best %g, findings %s, %v", f.Chosen, f.Best, codes(f.Findings), err)
+	}
+}
+
+// TestBetween: a curve that bends between its levels as no law does is not predicted there, and whether that is the curve or the
+// noise is said.
+func TestBetween(t *testing.T) {
+	levels := []int{1, 2, 4, 8, 16, 32, 64}
+	bump := func(noise float64) *rundoc.Document {
+		rng := rand.New(rand.NewPCG(41, 42))
+		var rounds [][]float64
+		for range 6 {
+			var xs []float64
+			for _, n := range levels {
+				x := softLaws[0].Throughput(float64(n)) * math.Exp(noise*rng.NormFloat64())
+				if n == 8 {
+					x *= 1.35
+				}
+				xs = append(xs, x)
+			}
+			rounds = append(rounds, xs)
+		}
+		return doc(levels, rounds)
+	}
+	for _, tc := range []struct {
+		noise float64
+		code  string
+	}{{.005, "R4"}, {.12, "R8"}} {
+		curves, findings := Analyse(bump(tc.noise))
+		i := slices.IndexFunc(findings, func(f advisor.Finding) bool { return strings.Contains(f.Text, "between the measured levels") })
+		if i < 0 || findings[i].Code != tc.code || findings[i].Blocks {
+			t.Errorf("noise %g: %+v, want %s", tc.noise, findings, tc.code)
+		}
+		if c := curves[0]; c.Known(6) || !c.Known(8) || c.Known(65) || c.Known(.5) {
+			t.Errorf("noise %g: known at 6 %v, at 8 %v, at 65 %v", tc.noise, c.Known(6), c.Known(8), c.Known(65))
+		}
 	}
 }

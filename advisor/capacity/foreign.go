@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"pgfit/advisor"
 	"pgfit/advisor/usl"
 	"pgfit/workload/rundoc"
@@ -29,7 +31,18 @@ type Foreign struct {
 	PeakX    *float64          `json:"peak_throughput,omitempty"`
 	RSE      float64           `json:"residual_standard_error"` // of X
 	Largest  float64           `json:"largest_n"`
+	Measured []Measured        `json:"measured"`
+	Best     float64           `json:"best_n"`
+	Chosen   float64           `json:"chosen_n"` // the smallest measured N that is as good as the best, as a sweep chooses: see AsGood
 	Findings []advisor.Finding `json:"findings"`
+}
+
+// Measured is one N of a table.
+type Measured struct {
+	N     float64 `json:"n"`
+	X     float64 `json:"x"`     // geometric mean in 1/s, with the round effects taken out
+	Ratio float64 `json:"ratio"` // to the best N's
+	Rows  int     `json:"rows"`
 }
 
 // ErrCSV is wrapped by every refusal of ReadCSV.
@@ -164,8 +177,10 @@ func FitPoints(name string, points []Point, plain bool, seed uint64) (Foreign, e
 	}
 	clear, lost := withoutRounds(points)
 	if plain {
-		f.Method, clear = "plain", points
-		fit, err = fitPlain(points, seed)
+		if f.Method = "plain"; lost > 0 {
+			clear = points // the bootstrap takes the rounds out of the residuals
+		}
+		fit, err = fitPlain(clear, seed)
 	} else {
 		fit, err = fitCurve(clear, lost, seed)
 	}
@@ -181,8 +196,44 @@ func FitPoints(name string, points []Point, plain bool, seed uint64) (Foreign, e
 		limit := m.Lambda / m.Sigma
 		f.Limit = &limit
 	}
-	f.describe(clear)
+	f.describe(clear, lost)
+	f.choose(newWithin(clear, lost))
 	return f, nil
+}
+
+// choose decides on the measured N alone, by the rule of a sweep, with the bound from the scatter of all N together.
+func (f *Foreign) choose(w within) {
+	enough := 0.
+	for _, l := range w.levels {
+		enough = math.Min(math.Max(enough, l.Weight), leastPairs)
+	}
+	best := -1
+	for i, l := range w.levels {
+		if l.Weight >= enough && (best < 0 || l.LogX > w.levels[best].LogX) {
+			best = i
+		}
+	}
+	top := w.levels[best]
+	f.Best, f.Chosen = top.N, top.N
+	for _, l := range w.levels {
+		f.Measured = append(f.Measured, Measured{N: l.N, X: math.Exp(l.LogX), Ratio: math.Exp(l.LogX - top.LogX), Rows: int(l.Weight)})
+	}
+	if best == len(w.levels)-1 {
+		f.Findings = append(f.Findings, advisor.Finding{Code: "R2", Text: fmt.Sprintf("the best N is the largest one measured: the server carries at least %g", top.N), Lift: "measure larger N"})
+	}
+	df := float64(len(w.points) - len(w.levels) - w.lost)
+	if df < 1 {
+		f.Findings = append(f.Findings, advisor.Finding{Code: "R8", Text: "one row for each N leaves no interval: the best N is chosen, and may be by chance", Lift: "at least 3 rows for each N, with their round"})
+		return
+	}
+	t := distuv.StudentsT{Sigma: 1, Nu: df}.Quantile(1 - .05/math.Max(1, float64(len(w.levels)-1)))
+	for _, l := range w.levels[:best] {
+		ratio, se := l.LogX-top.LogX, math.Sqrt(w.ss/df*(1/l.Weight+1/top.Weight))
+		if ratio >= math.Log(AsGood) && ratio-t*se > math.Log(Surely) {
+			f.Chosen = l.N
+			return
+		}
+	}
 }
 
 // withoutRounds takes the round effects out of points, and says how many degrees of freedom they took.
@@ -190,17 +241,30 @@ func withoutRounds(points []Point) ([]Point, int) {
 	visits := make([]rundoc.Visit, len(points))
 	for i, p := range points {
 		if p.N != math.Trunc(p.N) || !(p.X > 0) {
-			return points, 0
+			return clearOf(points, nil), 0
 		}
 		visits[i] = rundoc.Visit{PoolSize: int(p.N), Round: p.Round, TPS: p.X}
 	}
 	effects := roundEffects(visits)
+	return clearOf(points, effects), max(0, len(effects)-1)
+}
+
+// clearOf takes the effects of rounds out of points. Those of rounds that have none count as of one round: a round's mean must
+// not be taken from its residuals where it was not taken from its points, least of all from that of a single one.
+func clearOf(points []Point, effects map[int]float64) []Point {
 	out := slices.Clone(points)
 	for i := range out {
-		out[i].X /= math.Exp(effects[out[i].Round])
+		if effect, ok := effects[out[i].Round]; ok {
+			out[i].X /= math.Exp(effect)
+		} else {
+			out[i].Round = noRound
+		}
 	}
-	return out, max(0, len(effects)-1)
+	return out
 }
+
+// noRound is the round of points that are of none.
+const noRound = -1
 
 // fitPlain is USL alone by plain least squares on X.
 func fitPlain(points []Point, seed uint64) (*Fit, error) {
@@ -224,7 +288,7 @@ func fitPlain(points []Point, seed uint64) (*Fit, error) {
 }
 
 // describe adds the residuals and the refusals.
-func (f *Foreign) describe(points []Point) {
+func (f *Foreign) describe(points []Point, lost int) {
 	var levels []float64
 	smallest, ss, scale := math.Inf(1), 0.0, 0.0
 	for _, p := range points {
@@ -248,5 +312,5 @@ func (f *Foreign) describe(points []Point) {
 			Lift: "measure at least 6, the largest at least 8 times the smallest",
 		})
 	}
-	f.Findings = append(f.Findings, judge(&f.Fit, points, "")...)
+	f.Findings = append(f.Findings, judge(&f.Fit, points, lost, "")...)
 }

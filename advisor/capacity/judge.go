@@ -31,7 +31,8 @@ const (
 	fitLimit    = 0.15  // R4: worst relative error of a pool size's mean, where the F test has too few rounds
 	leastMiss   = 0.05  // R4: a law that is nowhere farther off is not refused, however quiet the machine
 	coldStart   = 1.15  // level 1 is set aside when level 2 beats its double by more than that
-	farOff      = 0.12  // of a pool size that was left out: more is said
+	farOff      = 0.12  // R4, R8: the worst miss of a pool size that was left out, beyond which nothing is said between pool sizes
+	halfOff     = 0.05  // R4, R8: the same of the median miss
 )
 
 // fit fits the laws, or says why not.
@@ -46,14 +47,15 @@ func (c *Capacity) fit(visits []rundoc.Visit, seed uint64) []advisor.Finding {
 	effects := roundEffects(visits)
 	var points []usl.Point
 	for _, v := range visits {
-		points = append(points, usl.Point{N: float64(v.PoolSize), X: v.TPS / math.Exp(effects[v.Round]), Round: v.Round})
+		points = append(points, usl.Point{N: float64(v.PoolSize), X: v.TPS, Round: v.Round})
 	}
+	points = clearOf(points, effects)
 	f, err := fitCurve(points, max(0, len(effects)-1), seed)
 	if err != nil {
 		return []advisor.Finding{{Code: "R4", Scenario: c.Scenario, Text: "no law fits the curve: " + err.Error(), Lift: "read the measured levels"}}
 	}
 	c.Fit = f
-	return judge(f, points, c.Scenario)
+	return judge(f, points, max(0, len(effects)-1), c.Scenario)
 }
 
 // fitCurve fits the laws to points that are clear of round effects, with a cold level 1 set aside.
@@ -69,6 +71,7 @@ func fitCurve(points []usl.Point, lost int, seed uint64) (*Fit, error) {
 	}
 	f.WithoutOne = cold
 	f.LeftOut = f.leftOut(kept, lost)
+	f.Rough = f.LeftOut != nil && (f.LeftOut.Worst > farOff || f.LeftOut.Median > halfOff)
 	return f, nil
 }
 
@@ -81,8 +84,8 @@ func coldOne(points []usl.Point) bool {
 	return levels[1].LogX-levels[0].LogX > math.Log(coldStart*levels[1].N)
 }
 
-// judge says what a fit cannot carry.
-func judge(f *Fit, points []usl.Point, scenario string) []advisor.Finding {
+// judge says what a fit cannot carry. lost is how many degrees of freedom the round effects took.
+func judge(f *Fit, points []usl.Point, lost int, scenario string) []advisor.Finding {
 	var out []advisor.Finding
 	add := func(code, text, lift string) {
 		out = append(out, advisor.Finding{Code: code, Scenario: scenario, Text: text, Lift: lift})
@@ -104,10 +107,14 @@ func judge(f *Fit, points []usl.Point, scenario string) []advisor.Finding {
 		}
 		add("R3", text, "measure larger pool sizes or more rounds")
 	}
-	if l := f.LeftOut; l != nil && l.Worst > farOff {
+	if l := f.LeftOut; f.Rough {
 		at := slices.MaxFunc(l.Levels, func(a, b Predicted) int { return cmp.Compare(math.Abs(a.Error), math.Abs(b.Error)) })
-		add("between", fmt.Sprintf("figures between the measured levels are rough: left out and predicted from the others, %g is missed by %.0f %% (median %.1f %%)", at.N, 100*l.Worst, 100*l.Median),
-			"measure the levels that matter")
+		text := fmt.Sprintf("nothing is predicted between the measured levels: left out and predicted from the others, %g is missed by %.0f %% (median %.1f %%)", at.N, 100*l.Worst, 100*l.Median)
+		if half := newWithin(points, lost).halfWidth(); half > aimHalfWidth {
+			add("R8", text+fmt.Sprintf(", and the levels themselves are known within ±%.0f %% only", 100*half), "a quieter machine, or more rounds")
+		} else {
+			add("R4", text+fmt.Sprintf(", although the levels are known within ±%.1f %%: the curve bends between them", 100*half), "measure the levels that matter")
+		}
 	}
 	return out
 }

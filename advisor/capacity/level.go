@@ -16,7 +16,9 @@ import (
 // The least numbers of operations for a percentile whose 95 % interval is two-sided, from order statistics.
 const (
 	leastForP95 = 72
-	leastForP99 = 368
+	LeastForP99 = 368
+	// LeastForP999 is that of the 99.9th percentile.
+	LeastForP999 = 3688
 )
 
 // leastForEffects is how many pool sizes a round needs for its effect to be told from theirs.
@@ -60,11 +62,11 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	l.Absolute = around(mean, wide)
 	l.Times = serviceTimes(hist)
 	l.TPS, l.TPSInterval = exp(mean), around(mean, half)
-	l.P50 = float64(hist.ValueAtQuantile(50)) / 1e6
+	l.P50, l.P50Interval = float64(hist.ValueAtQuantile(50))/1e6, quantileInterval(hists, .5)
 	if hist.TotalCount() >= leastForP95 {
-		l.P95 = float64(hist.ValueAtQuantile(95)) / 1e6
+		l.P95, l.P95Interval = float64(hist.ValueAtQuantile(95))/1e6, quantileInterval(hists, .95)
 	}
-	if hist.TotalCount() >= leastForP99 {
+	if hist.TotalCount() >= LeastForP99 {
 		l.P99 = float64(hist.ValueAtQuantile(99)) / 1e6
 		l.P99Interval = quantileInterval(hists, .99)
 	}

@@ -40,6 +40,20 @@ func ranks(n int64, p float64) (l, u int64, confidence float64, ok bool) {
 	return l, u, confidence, ok
 }
 
+// Median is the median of some values, which it sorts, with its 95 % interval from order statistics: the extremes where there are
+// too few values for one. Zeros without values.
+func Median(v []float64) (median, low, high float64) {
+	if len(v) == 0 {
+		return 0, 0, 0
+	}
+	sort.Float64s(v)
+	low, high = v[0], v[len(v)-1]
+	if l, u, _, ok := ranks(int64(len(v)), .5); ok {
+		low, high = v[l-1], v[u-1]
+	}
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2, low, high
+}
+
 func newHist() *hdrhistogram.Histogram {
 	return hdrhistogram.New(engine.HistMin, engine.HistMax, engine.HistDigits)
 }

@@ -45,6 +45,17 @@ func (w within) aicc(sse float64, k int) float64 {
 	return n*math.Log(math.Max(sse/n, 1e-18)) + 2*p + 2*p*(p+1)/(n-p-1)
 }
 
+// halfWidth is that of the 95 % interval of a level's mean, as a share, from the scatter of all levels and their mean number of
+// points; 0 without scatter to tell it from.
+func (w within) halfWidth() float64 {
+	df := float64(len(w.points) - len(w.levels) - w.lost)
+	if df < 1 {
+		return 0
+	}
+	each := float64(len(w.points)) / float64(len(w.levels))
+	return math.Expm1(distuv.StudentsT{Sigma: 1, Nu: df}.Quantile(.975) * math.Sqrt(w.ss/df/each))
+}
+
 // worst is the largest relative miss of a level's mean.
 func (w within) worst(x func(float64) float64) float64 {
 	worst := 0.0

@@ -137,13 +137,7 @@ func FitPlain(points []Point) (Model, error) {
 		return start, err
 	}
 	sse := func(v []float64) float64 {
-		m := Model{Lambda: math.Exp(v[0]), Sigma: v[1] * v[1], Kappa: v[2] * v[2]}
-		sum := 0.0
-		for _, p := range points {
-			d := p.X - m.Throughput(p.N)
-			sum += d * d
-		}
-		return sum
+		return plainSquares(points, Model{Lambda: math.Exp(v[0]), Sigma: v[1] * v[1], Kappa: v[2] * v[2]})
 	}
 	x := []float64{math.Log(start.Lambda), math.Sqrt(start.Sigma), math.Sqrt(max(start.Kappa, 1e-9))}
 	for range 5 {
@@ -153,7 +147,58 @@ func FitPlain(points []Point) (Model, error) {
 		}
 		x = r.X
 	}
-	return Model{Lambda: math.Exp(x[0]), Sigma: x[1] * x[1], Kappa: x[2] * x[2]}, nil
+	return polished(points, Model{Lambda: math.Exp(x[0]), Sigma: x[1] * x[1], Kappa: x[2] * x[2]}), nil
+}
+
+// polished takes Gauss-Newton steps on X from a model that is almost the least squares' already, with coefficients at their bound
+// held there: the simplex ends where the sum of squares no longer changes, which is the square root of its last digit away.
+func polished(points []Point, m Model) Model {
+	const bound = 1e-8
+	now := plainSquares(points, m)
+	for range 20 {
+		rows, right, k := make([][]float64, len(points)), make([]float64, len(points)), 1
+		for i, p := range points {
+			x, d := m.Throughput(p.N), m.slowdown(p.N)
+			rows[i], right[i] = []float64{x / m.Lambda}, p.X-x
+			if m.Sigma > bound {
+				rows[i] = append(rows[i], -x/d*(p.N-1))
+			}
+			if m.Kappa > bound {
+				rows[i] = append(rows[i], -x/d*p.N*(p.N-1))
+			}
+			k = len(rows[i])
+		}
+		step, _, ok := least(rows, right, k)
+		if !ok {
+			return m
+		}
+		next := m
+		next.Lambda += step[0]
+		if j := 1; k > 1 {
+			if m.Sigma > bound {
+				next.Sigma, j = m.Sigma+step[j], j+1
+			}
+			if m.Kappa > bound {
+				next.Kappa = m.Kappa + step[j]
+			}
+		}
+		sse := plainSquares(points, next)
+		if !(sse < now) || next.Lambda <= 0 || next.Sigma < 0 || next.Kappa < 0 {
+			return m
+		}
+		m, now = next, sse
+	}
+	return m
+}
+
+// plainSquares is the sum of the squared residuals of X.
+func plainSquares(points []Point, m Model) float64 {
+	sum := 0.0
+	for _, p := range points {
+		d := p.X - m.Throughput(p.N)
+		sum += d * d
+	}
+	return sum
 }
 
 // Interval is a percentile interval.

@@ -23,8 +23,15 @@ func TestCisco(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !near(plain.Lambda, 995.648786, 1e-6) || !near(plain.Sigma, .026715945, 1e-5) || !near(plain.Kappa, 7.69093921e-4, 1e-4) {
+	if !near(plain.Lambda, 995.648786, 1e-6) || !near(plain.Sigma, .026715945, 1e-6) || !near(plain.Kappa, 7.69093921e-4, 1e-5) {
 		t.Errorf("FitPlain = %+v", plain)
+	}
+	few, err := FitPlain(ramp(cisco[:10]))
+	if err != nil || !near(few.Lambda, 938.3793, 1e-6) || !near(few.Sigma, .0170028, 1e-5) || !near(few.Kappa, .000446539, 1e-5) {
+		t.Errorf("FitPlain of the first ten points = %+v, %v", few, err)
+	}
+	if r := few.Latency(7.2306); !near(r, .0012, 1e-4) { // where codahale/usl has that latency
+		t.Errorf("Latency(7.2306) = %g, want 0.0012", r)
 	}
 	log, err := FitLog(ramp(cisco))
 	if err != nil {

@@ -27,7 +27,7 @@ func (a *app) fitCommand() *cobra.Command {
 		Use: "fit FILE", Short: "the models on anybody's measurements", Args: exactly(1, "a CSV file with the columns N and X, or a run document"),
 		Long: `fit reads a CSV with the columns N (clients or connections busy at once) and X (throughput a second), and where known R
 (mean response time, seconds; held against N by Little's law) and round, or a run document; it prints the law's coefficients with intervals, its
-knees, and what the data cannot carry. A file named - is standard input.`,
+knees, the measured N that is chosen and what the others lose, and what the data cannot carry. A file named - is standard input.`,
 		Example: `  pgfit fit measurements.csv
   pgfit fit pgfit-out
   pgfit fit --plain-least-squares specsdm91.csv      as the R package usl fits it`,
