@@ -26,6 +26,9 @@ func Comparison(w io.Writer, c compare.Comparison, format string) error {
 			p.item(Words(r))
 		}
 	}
+	for _, l := range c.Lost {
+		p.item(l.String() + ": no figure counts them")
+	}
 	p.line("")
 	how := "Rounds are taken as independent (the runs differ in seed, pool sizes or rounds)"
 	if c.Paired {

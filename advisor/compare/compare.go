@@ -4,6 +4,7 @@
 package compare
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -32,7 +33,8 @@ const (
 	TooFew Verdict = "too few rounds"
 )
 
-// Row is one figure of B over A. PoolSize 0 stands for all common pool sizes together.
+// Row is one figure of B over A. PoolSize 0 stands for all common pool sizes together, but for those that either run visited in
+// fewer than half as many rounds as the others.
 type Row struct {
 	Scenario   string   `json:"scenario"`
 	PoolSize   int      `json:"pool_size"`
@@ -49,7 +51,7 @@ type Row struct {
 	Paired     bool     `json:"paired"`
 	RoundsA    int      `json:"rounds_a"`
 	RoundsB    int      `json:"rounds_b"`
-	Detectable float64  `json:"detectable_change"` // that would have been seen four times in five
+	Detectable float64  `json:"detectable_change"` // that would have been seen four times in five, given the number of comparisons
 	Verdict    Verdict  `json:"verdict"`
 
 	estimate estimate
@@ -60,9 +62,21 @@ type Row struct {
 type Comparison struct {
 	Paired   bool              `json:"paired"`
 	Rows     []Row             `json:"rows"`
+	Lost     []Lost            `json:"nothing_finished,omitempty"`
 	Differs  []Difference      `json:"differs"`
 	Findings []advisor.Finding `json:"findings,omitempty"`
 	Gates    []GateResult      `json:"gates,omitempty"`
+}
+
+// Lost is a pool size at which a run has visits without a single transaction: no ratio counts them. None of its rows, and those
+// of its scenario, say what that run does there.
+type Lost struct {
+	Scenario string `json:"scenario"`
+	PoolSize int    `json:"pool_size"`
+	A        int    `json:"visits_a"` // without a transaction
+	B        int    `json:"visits_b"`
+	OfA      int    `json:"of_visits_a"`
+	OfB      int    `json:"of_visits_b"`
 }
 
 // Difference is a fact that is not the same in both runs.
@@ -76,6 +90,7 @@ type Difference struct {
 func Runs(a, b *rundoc.Document) Comparison {
 	c := Comparison{Paired: alike(a, b), Rows: []Row{}, Differs: differences(a, b)}
 	for _, key := range keys(a) {
+		c.Lost = append(c.Lost, lost(a, b, key)...)
 		va, vb := visits(a, key), visits(b, key)
 		if len(vb) == 0 {
 			continue
@@ -113,6 +128,42 @@ func keys(d *rundoc.Document) []key {
 	return out
 }
 
+// lost are the pool sizes of a key, in the closed loop of the sweep, at which visits finished nothing.
+func lost(a, b *rundoc.Document, k key) []Lost {
+	if k.phase != "B" {
+		return nil
+	}
+	at := map[int]*Lost{}
+	for _, d := range []*rundoc.Document{a, b} {
+		for _, v := range d.Visits {
+			if v.Phase != k.phase || v.Scenario != k.scenario || v.Side != "" || capacity.Dropped(v) {
+				continue
+			}
+			l := at[v.PoolSize]
+			if l == nil {
+				l = &Lost{Scenario: k.scenario, PoolSize: v.PoolSize}
+				at[v.PoolSize] = l
+			}
+			nothing := 0
+			if v.TPS <= 0 {
+				nothing = 1
+			}
+			if d == a {
+				l.A, l.OfA = l.A+nothing, l.OfA+1
+			} else {
+				l.B, l.OfB = l.B+nothing, l.OfB+1
+			}
+		}
+	}
+	var out []Lost
+	for _, n := range slices.Sorted(maps.Keys(at)) {
+		if l := at[n]; l.A+l.B > 0 && l.OfA > 0 && l.OfB > 0 {
+			out = append(out, *l)
+		}
+	}
+	return out
+}
+
 // visits are those of a key by pool size and round.
 func visits(d *rundoc.Document, k key) map[int]map[int]rundoc.Visit {
 	out := map[int]map[int]rundoc.Visit{}
@@ -138,14 +189,21 @@ func rows(k key, metric string, a, b map[int]map[int]rundoc.Visit, pairs bool) [
 	}
 	slices.Sort(sizes)
 	var each []Row
-	sumA, sumB := map[int][]float64{}, map[int][]float64{}
+	most := 0
+	for _, n := range sizes {
+		most = max(most, min(len(a[n]), len(b[n])))
+	}
+	sumA, sumB, whole := map[int][]float64{}, map[int][]float64{}, 0
 	for _, n := range sizes {
 		la, lb := logs(a[n], metric), logs(b[n], metric)
-		for r, v := range la {
-			sumA[r] = append(sumA[r], v)
-		}
-		for r, v := range lb {
-			sumB[r] = append(sumB[r], v)
+		if 2*min(len(a[n]), len(b[n])) >= most { // a pool size that was added late would leave the sum its few rounds
+			whole++
+			for r, v := range la {
+				sumA[r] = append(sumA[r], v)
+			}
+			for r, v := range lb {
+				sumB[r] = append(sumB[r], v)
+			}
 		}
 		row := Row{Scenario: k.scenario, PoolSize: n, Rate: k.rate, Metric: metric}
 		row.fill(la, lb, pairs)
@@ -155,11 +213,11 @@ func rows(k key, metric string, a, b map[int]map[int]rundoc.Visit, pairs bool) [
 		return each
 	}
 	all := Row{Scenario: k.scenario, Rate: k.rate, Metric: metric}
-	all.fill(complete(sumA, len(sizes)), complete(sumB, len(sizes)), pairs)
+	all.fill(complete(sumA, whole), complete(sumB, whole), pairs)
 	return append([]Row{all}, each...)
 }
 
-// complete takes the mean over pool sizes of the rounds that have all of them.
+// complete takes the mean over pool sizes of the rounds that have all n of them.
 func complete(rounds map[int][]float64, n int) map[int]float64 {
 	out := map[int]float64{}
 	for r, v := range rounds {
@@ -171,9 +229,6 @@ func complete(rounds map[int][]float64, n int) map[int]float64 {
 	}
 	return out
 }
-
-// leastForP99 is how many operations a 99th percentile needs whose interval has two sides.
-const leastForP99 = 368
 
 // logs is the logarithm of a metric by round, where it can be told.
 func logs(visits map[int]rundoc.Visit, metric string) map[int]float64 {
@@ -204,7 +259,7 @@ func p99(v rundoc.Visit) (float64, bool) {
 		}
 	}
 	x := float64(all.ValueAtQuantile(99)) / 1e6
-	return x, all.TotalCount() >= leastForP99 && x > 0
+	return x, all.TotalCount() >= capacity.LeastForP99 && x > 0
 }
 
 // huge stands for a ratio without bound, of two rounds that have nothing in common.
@@ -233,7 +288,7 @@ func (r *Row) fill(a, b map[int]float64, pairs bool) {
 	if r.known {
 		r.Paired, r.Ratio, r.P, r.SignFlip = pairs, math.Exp(r.estimate.diff), r.estimate.p(), r.estimate.signFlip
 		r.Low, r.High = r.estimate.interval(.05)
-		r.High, r.Detectable = math.Min(r.High, huge), math.Min(r.estimate.detectable(), huge)
+		r.High = math.Min(r.High, huge)
 	}
 }
 
@@ -257,19 +312,45 @@ func geometric(logs map[int]float64) float64 {
 	return math.Exp(sum)
 }
 
-// judge adjusts the p-values, those of whole scenarios and those of single pool sizes each as one family, and says each row
-// in a word.
-func judge(rows []Row) {
-	for _, whole := range []bool{true, false} {
-		var at []int
-		var p []float64
-		for i, r := range rows {
-			if (r.PoolSize == 0) == whole && r.known {
-				at, p = append(at, i), append(p, r.P)
-			}
+// What may be seen by chance in a comparison of equal runs: in the rows that lead, those of whole scenarios and of scenarios with
+// one pool size, and in the others.
+const (
+	leadAlpha = .05
+	restAlpha = .01
+)
+
+// families are the rows that can be judged, by place: those that lead, and the others.
+func families(rows []Row) (lead, rest []int) {
+	for i, r := range rows {
+		whole := func(o Row) bool {
+			return o.PoolSize == 0 && o.Scenario == r.Scenario && o.Metric == r.Metric && o.Rate == r.Rate
 		}
-		for i, v := range holm(p) {
-			rows[at[i]].Adjusted = v
+		switch {
+		case !r.known:
+		case r.PoolSize == 0 || !slices.ContainsFunc(rows, whole):
+			lead = append(lead, i)
+		default:
+			rest = append(rest, i)
+		}
+	}
+	return lead, rest
+}
+
+// judge adjusts the p-values so that 0.05 is the level of either family, and says each row in a word.
+func judge(rows []Row) {
+	lead, rest := families(rows)
+	for _, f := range []struct {
+		at    []int
+		alpha float64
+	}{{lead, leadAlpha}, {rest, restAlpha}} {
+		p := make([]float64, len(f.at))
+		for j, i := range f.at {
+			p[j] = rows[i].P
+		}
+		for j, v := range holm(p) {
+			r := &rows[f.at[j]]
+			r.Adjusted = math.Min(1, v*.05/f.alpha)
+			r.Detectable = math.Min(r.estimate.detectable(f.alpha/float64(len(p))), huge)
 		}
 	}
 	for i := range rows {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,12 +61,12 @@ func trials(short, long int) int {
 	return short
 }
 
-// TestSimulatedAA: of comparisons of a server with itself, at most 6 % see a difference in the throughput of the scenario as
-// a whole, paired and unpaired, and at most as many in any single pool size.
+// TestSimulatedAA: of comparisons of a server with itself, paired and unpaired, at most 6 % see a difference in throughput, in the
+// scenario as a whole or in any pool size.
 func TestSimulatedAA(t *testing.T) {
 	for _, pairs := range []bool{true, false} {
 		rng := rand.New(rand.NewPCG(21, 22))
-		whole, single, n := 0, 0, trials(200, 4000)
+		seen, n := 0, trials(200, 4000)
 		for i := range n {
 			s := shape{seed: 1, rounds: 3 + i%8, change: 1, shift: .08, noise: .02}
 			a := run(rng, s, false)
@@ -73,25 +74,80 @@ func TestSimulatedAA(t *testing.T) {
 				s.seed = 2
 			}
 			c := Runs(a, run(rng, s, false))
-			if c.Paired != pairs {
-				t.Fatalf("paired %v, want %v", c.Paired, pairs)
+			if c.Paired != pairs || len(c.Rows) != 10 {
+				t.Fatalf("paired %v, want %v; %d rows, want 10", c.Paired, pairs, len(c.Rows))
 			}
-			seen := false
-			for _, r := range c.Rows {
-				if r.PoolSize == 0 && r.Verdict != None && r.Metric == TPS {
-					whole++
+			if slices.ContainsFunc(c.Rows, func(r Row) bool { return r.Metric == TPS && r.Verdict != None }) {
+				seen++
+			}
+		}
+		t.Logf("paired %v: %.3f of %d see a difference", pairs, float64(seen)/float64(n), n)
+		if slack := 3 * math.Sqrt(.06*.94/float64(n)); float64(seen)/float64(n) > .06+slack {
+			t.Errorf("paired %v: %d false differences in %d", pairs, seen, n)
+		}
+	}
+}
+
+// What is said to have been seen four times in five is not less than what was not seen.
+func TestDetectable(t *testing.T) {
+	rng := rand.New(rand.NewPCG(31, 32))
+	none := 0
+	for range 300 {
+		for _, r := range Runs(run(rng, shape{seed: 1, rounds: 5, change: 1, shift: .08, noise: .02, tail: 1}, false),
+			run(rng, shape{seed: 1, rounds: 5, change: .97, shift: .08, noise: .02, tail: 1}, false)).Rows {
+			if r.Metric == TPS && r.Verdict == None && r.PoolSize == 0 {
+				none++
+				if change := math.Max(r.Ratio, 1/r.Ratio) - 1; change > r.Detectable {
+					t.Fatalf("a change of %.3f is no difference, and one of %.3f would have been: %+v", change, r.Detectable, r)
 				}
-				seen = seen || r.PoolSize > 0 && r.Metric == TPS && r.Verdict != None
-			}
-			if seen {
-				single++
 			}
 		}
-		t.Logf("paired %v: %.3f of %d see a difference as a whole, %.3f in a pool size", pairs, float64(whole)/float64(n), n, float64(single)/float64(n))
-		slack := 3 * math.Sqrt(.06*.94/float64(n))
-		if float64(whole)/float64(n) > .06+slack || float64(single)/float64(n) > .06+slack {
-			t.Errorf("paired %v: %d and %d false differences in %d", pairs, whole, single, n)
+	}
+	if none == 0 {
+		t.Error("every change was seen: nothing was tried")
+	}
+}
+
+// A pool size at which the other run finished nothing fails a gate on throughput, though no ratio counts it.
+func TestLost(t *testing.T) {
+	rng := rand.New(rand.NewPCG(33, 34))
+	for _, tc := range []struct {
+		nothing    int // visits of B at pool size 64
+		fails      bool
+		unsure     bool
+		nothingOfA int
+	}{{0, false, false, 0}, {2, false, true, 0}, {3, true, false, 0}, {5, true, false, 0}, {5, false, false, 1}} {
+		a, b := run(rng, shape{1, 5, 1, .01, .005, 1}, false), run(rng, shape{1, 5, 1, .01, .005, 1}, false)
+		for _, side := range []struct {
+			doc     *rundoc.Document
+			nothing int
+		}{{a, tc.nothingOfA}, {b, tc.nothing}} {
+			for i := range side.doc.Visits {
+				if v := &side.doc.Visits[i]; v.PoolSize == 64 && v.Round <= side.nothing {
+					v.TPS, v.Transactions = 0, 0
+				}
+			}
 		}
+		c := Runs(a, b)
+		c.Apply([]Gate{{Text: "tps<-5%", Metric: TPS, Below: true, Percent: -5}})
+		if g := c.Gates[0]; g.Failed != tc.fails || (len(g.Unsure) > 0) != tc.unsure || (len(c.Lost) > 0) != (tc.nothing > 0) {
+			t.Errorf("%+v: %+v, lost %+v", tc, g, c.Lost)
+		}
+	}
+}
+
+// A pool size that was added late does not leave the whole scenario its few rounds.
+func TestLateSize(t *testing.T) {
+	rng := rand.New(rand.NewPCG(35, 36))
+	a, b := run(rng, shape{1, 8, 1, .01, .005, 1}, false), run(rng, shape{1, 8, 1, .01, .005, 1}, false)
+	a.Visits = slices.DeleteFunc(a.Visits, func(v rundoc.Visit) bool { return v.PoolSize == 64 && v.Round < 7 })
+	c := Runs(a, b)
+	if r := c.Rows[0]; r.PoolSize != 0 || r.RoundsA != 8 || r.RoundsB != 8 {
+		t.Errorf("the scenario as a whole rests on %d and %d rounds, want 8", r.RoundsA, r.RoundsB)
+	}
+	b.Visits = slices.DeleteFunc(b.Visits, func(v rundoc.Visit) bool { return v.PoolSize == 64 })
+	if c = Runs(a, b); !slices.ContainsFunc(c.Differs, func(d Difference) bool { return d.What == "pool sizes of s" && d.B == "1, 4, 16" }) {
+		t.Errorf("a pool size that one run lacks is no difference: %+v", c.Differs)
 	}
 }
 

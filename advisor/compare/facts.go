@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"pgfit/advisor"
 	"pgfit/advisor/capacity"
@@ -28,6 +29,12 @@ func differences(a, b *rundoc.Document) []Difference {
 		}
 	}
 	add("pgfit", a.Version, b.Version)
+	add("scenarios", strings.Join(a.Plan.Scenarios, ", "), strings.Join(b.Plan.Scenarios, ", "))
+	for _, name := range a.Plan.Scenarios {
+		if slices.Contains(b.Plan.Scenarios, name) {
+			add("pool sizes of "+name, poolSizes(a, name), poolSizes(b, name))
+		}
+	}
 	add("PostgreSQL", a.Facts.Server.Version, b.Facts.Server.Version)
 	add("driver", a.Plan.Driver, b.Plan.Driver)
 	add("protocol", a.Plan.Protocol, b.Plan.Protocol)
@@ -54,6 +61,22 @@ func differences(a, b *rundoc.Document) []Difference {
 		}
 	}
 	return out
+}
+
+// poolSizes are those that a sweep visited.
+func poolSizes(d *rundoc.Document, scenario string) string {
+	var sizes []int
+	for _, v := range d.Visits {
+		if v.Phase == "B" && v.Scenario == scenario && v.Side == "" && !slices.Contains(sizes, v.PoolSize) {
+			sizes = append(sizes, v.PoolSize)
+		}
+	}
+	slices.Sort(sizes)
+	words := make([]string, len(sizes))
+	for i, n := range sizes {
+		words[i] = strconv.Itoa(n)
+	}
+	return strings.Join(words, ", ")
 }
 
 // ownPlace are settings that differ between any two scratch servers.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -42,35 +43,25 @@ func ParseGate(text string) (Gate, error) {
 	return Gate{Text: text, Metric: m[1], Below: m[2] == "<", Percent: percent}, nil
 }
 
-// Apply holds gates against the comparison. Half of the 5 % that a gate may fail by chance goes to the rows of whole
-// scenarios, half to those of single pool sizes, in equal parts.
+// Apply holds gates against the comparison: each row at half of the level at which it is judged, being one-sided, in equal parts
+// over the rows of its family, so that a row that fails a gate is one that is seen to differ.
 func (c *Comparison) Apply(gates []Gate) {
+	lead, rest := families(c.Rows)
 	for _, g := range gates {
 		r := GateResult{Gate: g}
-		whole, single := 0, 0
-		for _, row := range c.Rows {
-			switch {
-			case row.Metric != g.Metric || !row.known:
-			case row.PoolSize == 0:
-				whole++
-			default:
-				single++
+		for _, f := range []struct {
+			at    []int
+			alpha float64
+		}{{lead, leadAlpha}, {rest, restAlpha}} {
+			mine := slices.DeleteFunc(slices.Clone(f.at), func(i int) bool { return c.Rows[i].Metric != g.Metric })
+			for _, i := range mine {
+				r.hold(c.Rows[i], f.alpha/2/float64(len(mine)))
 			}
 		}
-		for _, row := range c.Rows {
-			if row.Metric != g.Metric || !row.known {
-				continue
+		if g.Metric == TPS && g.Below {
+			for _, l := range c.Lost {
+				r.lost(l)
 			}
-			alpha := .05
-			switch {
-			case whole > 0 && single > 0 && row.PoolSize == 0:
-				alpha = .025 / float64(whole)
-			case whole > 0 && single > 0:
-				alpha = .025 / float64(single)
-			default:
-				alpha /= float64(whole + single)
-			}
-			r.hold(row, alpha)
 		}
 		c.Gates = append(c.Gates, r)
 	}
@@ -90,6 +81,25 @@ func (r *GateResult) hold(row Row, alpha float64) {
 	case beyond(row.Ratio):
 		r.Unsure = append(r.Unsure, text)
 	}
+}
+
+// lost holds the gate against a pool size at which B has visits without a transaction: where that is most of them, and none of
+// A's, no interval is needed.
+func (r *GateResult) lost(l Lost) {
+	switch text := l.String(); {
+	case l.A > 0 || l.B == 0:
+	case 2*l.B > l.OfB:
+		r.Looked++
+		r.Failed, r.Reasons = true, append(r.Reasons, text)
+	default:
+		r.Looked++
+		r.Unsure = append(r.Unsure, text)
+	}
+}
+
+// String says what was not finished.
+func (l Lost) String() string {
+	return fmt.Sprintf("%s, pool size %d: nothing was finished in %d of %d visits of A and %d of %d of B", l.Scenario, l.PoolSize, l.A, l.OfA, l.B, l.OfB)
 }
 
 // Place says where a row belongs.

@@ -74,8 +74,10 @@ func (e estimate) p() float64 {
 	return 2 * distuv.StudentsT{Sigma: 1, Nu: e.df}.Survival(math.Abs(e.diff)/e.se)
 }
 
-// detectable is the share by which the ratio would have to differ from 1 to be seen four times in five, at 95 %.
-func (e estimate) detectable() float64 { return math.Exp((e.t(.975)+e.t(.8))*e.se) - 1 }
+// detectable is the share by which the ratio would have to differ from 1 to be seen four times in five, at level alpha.
+func (e estimate) detectable(alpha float64) float64 {
+	return math.Exp((e.t(1-alpha/2)+e.t(.8))*e.se) - 1
+}
 
 // Bounds of the exact test: with fewer pairs p < 0.05 cannot occur, with more it takes too long.
 const leastFlips, mostFlips = 6, 12

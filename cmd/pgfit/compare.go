@@ -28,8 +28,8 @@ func (a *app) compareCommand() *cobra.Command {
 throughput and of the 99th percentile, with its 95 % interval and p-value, and what a change would have had to be to be
 seen. Runs with the same seed, pool sizes and rounds are paired by round. It needs no server.
 
---fail-if makes it a gate: exit code 4, but only where the interval supports it. A run with too few rounds passes no
-judgement, so measure at least five.`,
+--fail-if makes it a gate: exit code 4, but only where the interval supports it, or, for tps<, where B finished nothing in most
+visits to a pool size and A did. A run with too few rounds passes no judgement, so measure at least five.`,
 		Example: `  pgfit compare before after
   pgfit compare before/run.json after/run.json --fail-if 'tps<-5%' --fail-if 'p99>+10%' --junit compare.xml`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -67,7 +67,7 @@ func (o *compareOptions) run(a *app, pathA, pathB string) error {
 		return err
 	}
 	c := compare.Runs(docA, docB)
-	if len(c.Rows) == 0 {
+	if len(c.Rows)+len(c.Lost) == 0 {
 		return usagef("%s and %s have no scenario with a common pool size", pathA, pathB)
 	}
 	c.Apply(o.gates)
