@@ -37,13 +37,16 @@ func (p *page) checks(all []plan.Check) {
 		for i, f := range []struct {
 			name string
 			c    plan.Compared
-		}{{"mean wait", c.Wait}, {"p50", c.P50}, {"p99", c.P99}} {
+		}{{"mean wait", c.Wait}, {"of the typical visit", c.Typical}, {"p50", c.P50}, {"p99", c.P99}} {
 			head := []string{c.Scenario, Rate(c.Rate), strconv.Itoa(c.PoolSize), Percent(c.Used)}
 			tail := []string{strconv.Itoa(c.Visits), strconv.FormatInt(c.Unserved, 10)}
 			if i > 0 {
 				head, tail = []string{"", "", "", ""}, []string{"", ""}
 			}
 			row := append(head, f.name, predicted(f.c), millis3(f.c.Observed), millis3(f.c.Low), millis3(f.c.High), predictionError(f.c))
+			if f.name == "p99" && f.c.Observed == 0 {
+				row = append(head, f.name, predicted(f.c), "too few", "-", "-", "-")
+			}
 			t.Add(append(row, tail...)...)
 		}
 	}
@@ -56,6 +59,7 @@ func (p *page) checks(all []plan.Check) {
 	if unsteady > 0 {
 		p.para("Of the predicted mean waits up to %s ms come of the server's own unsteadiness: stretches slower than the demand, as visits of a closed loop met them. How many a check meets is chance.", millis3(unsteady))
 	}
+	p.para("The typical visit is the median one: the mean over all visits hangs on the few in which the server stood still, and its interval says how well it is known.")
 	for i, c := range all {
 		if c.Speed != 1 && (i == 0 || all[i-1].Scenario != c.Scenario) {
 			p.para("Between these visits the server was %.3g times as fast under %s as in the sweep, by a closed loop of the recommended pool; the predictions are for that.", c.Speed, c.Scenario)

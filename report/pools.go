@@ -38,7 +38,7 @@ func (p *page) plan(x plan.Plan) {
 	}
 	t := Table{Header: []string{"at the demand ", "value", "95 % from", "to", "meaning "}}
 	t.Add("demand", Rate(now.Rate)+" /s", "", "", fmt.Sprintf("requests that need a connection, over %s", processes(x.Processes)))
-	t.Add("pool of a process", strconv.Itoa(now.PerProcess), "", "", fmt.Sprintf("%s; %d connections in all, nothing is gained beyond %d", who, now.Total, x.Ceiling))
+	t.Add("pool of a process", strconv.Itoa(now.PerProcess), strconv.Itoa(now.Least), strconv.Itoa(now.Most), fmt.Sprintf("%s; %d connections in all, nothing is gained beyond %d", who, now.Total, x.Ceiling))
 	figure := func(name string, f plan.Figure, write func(float64) string, meaning string) {
 		t.Add(name, write(f.Value), write(f.Low), write(f.High), meaning)
 	}
@@ -145,7 +145,7 @@ func planCSV(w io.Writer, plans []plan.Plan) error {
 	for _, name := range []string{"utilisation", "mean_busy", "wait_share", "wait_mean_seconds", "wait_p99_seconds", "latency_p50_seconds", "latency_p99_seconds"} {
 		head = append(head, name, name+"_low", name+"_high")
 	}
-	if err := out.Write(append(head, "keeps")); err != nil {
+	if err := out.Write(append(head, "keeps", "connections_per_process_low", "connections_per_process_high")); err != nil {
 		return err
 	}
 	for _, p := range plans {
@@ -154,7 +154,7 @@ func planCSV(w io.Writer, plans []plan.Plan) error {
 			for _, f := range []plan.Figure{r.Used, r.Busy, r.WaitShare, r.WaitMean, r.WaitP99, r.P50, r.P99} {
 				row = append(row, cell(f.Value), cell(f.Low), cell(f.High))
 			}
-			if err := out.Write(append(row, string(r.Keeps))); err != nil {
+			if err := out.Write(append(row, string(r.Keeps), strconv.Itoa(r.Least), strconv.Itoa(r.Most))); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"pgfit/advisor"
 	"pgfit/advisor/advise"
 	"pgfit/advisor/capacity"
@@ -157,7 +159,7 @@ func (p *page) head(doc *rundoc.Document) {
 		p.line("This run is partial: %s.", doc.Partial)
 	}
 	for _, w := range doc.Warnings {
-		if w.Code == "pooler" { // it belongs to what was measured
+		if w.Code == "pooler" || w.Code == "unchecked" { // it belongs to what was measured
 			p.para("%s.", sentence(w.Text))
 		}
 	}
@@ -520,9 +522,14 @@ func (p *page) openLoop(doc *rundoc.Document) {
 			continue
 		}
 		lat, raw := mergedHistogram(v, func(o rundoc.Op) string { return o.Latency }), mergedHistogram(v, func(o rundoc.Op) string { return o.Uncorrected })
-		ms := func(us int64) string { return Millis(float64(us) / 1e6) }
-		t.Add(v.Scenario, strconv.Itoa(v.PoolSize), Rate(v.Rate), Rate(v.TPS), ms(lat.ValueAtQuantile(50)), ms(lat.ValueAtQuantile(99)), ms(lat.ValueAtQuantile(99.9)),
-			ms(raw.ValueAtQuantile(99.9)), strconv.FormatInt(v.Late, 10), strconv.FormatInt(v.Dropped, 10), Percent(v.Client.CPUShare))
+		at := func(h *hdrhistogram.Histogram, q float64, least int64) string {
+			if h.TotalCount() < least {
+				return "too few"
+			}
+			return Millis(float64(h.ValueAtQuantile(q)) / 1e6)
+		}
+		t.Add(v.Scenario, strconv.Itoa(v.PoolSize), Rate(v.Rate), Rate(v.TPS), at(lat, 50, 1), at(lat, 99, capacity.LeastForP99), at(lat, 99.9, capacity.LeastForP999),
+			at(raw, 99.9, capacity.LeastForP999), strconv.FormatInt(v.Late, 10), strconv.FormatInt(v.Dropped, 10), Percent(v.Client.CPUShare))
 	}
 	if len(t.Rows) > 0 {
 		p.title("open loop, from the intended start")

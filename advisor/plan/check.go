@@ -26,15 +26,18 @@ type Check struct {
 	Speed    float64  `json:"speed_since_sweep"` // throughput of a closed loop between these visits over that of the sweep; the prediction is for it
 	Wait     Compared `json:"wait_mean_seconds"`
 	Unsteady float64  `json:"wait_mean_unsteady_seconds"` // the part of the predicted wait that is there since the server is not steady
-	P50      Compared `json:"latency_p50_seconds"`
-	P99      Compared `json:"latency_p99_seconds"`
-	LagP99   float64  `json:"generator_lag_p99_seconds"` // how late the generator's own timers fired, at the worst
+	// Typical is the mean wait of the median visit. How often a server stands still for long is chance, and the wait grows with the
+	// square of how long: the mean over all visits is that of the worst few, the median visit is what a caller mostly meets.
+	Typical Compared `json:"wait_typical_visit_seconds"`
+	P50     Compared `json:"latency_p50_seconds"`
+	P99     Compared `json:"latency_p99_seconds"`
+	LagP99  float64  `json:"generator_lag_p99_seconds"` // how late the generator's own timers fired, at the worst
 }
 
 // Compared is a prediction beside what was observed, with the interval over the visits.
 type Compared struct {
-	Predicted *float64 `json:"predicted"` // null: it grows without end
-	Observed  float64  `json:"observed"`
+	Predicted *float64 `json:"predicted"`    // null: it grows without end
+	Observed  float64  `json:"observed"`     // 0 for a p99 of visits that have too few requests for one
 	Low       float64  `json:"observed_low"` // of the 95 % interval; both are the value where there is one visit
 	High      float64  `json:"observed_high"`
 	Error     *float64 `json:"relative_error"` // predicted over observed, less 1
@@ -79,6 +82,9 @@ func (c Check) doubt() advisor.Finding {
 	chance := ""
 	if c.Visits > 1 && c.Wait.Low <= *c.Wait.Predicted {
 		chance = " The visits differ so much that this may be chance."
+	}
+	if c.Typical.Holds() && c.Visits > 2 {
+		chance += fmt.Sprintf(" In the typical visit they waited %.3g ms, and %.3g ms were predicted: a few visits, in which the server stood still, make the mean.", 1e3*c.Typical.Observed, 1e3**c.Typical.Predicted)
 	}
 	return advisor.Finding{Code: "prediction", Scenario: c.Scenario,
 		Text: fmt.Sprintf("at %.0f requests a second %d connections were predicted to make a caller wait %.3f ms in the mean, and callers waited %s. What held them up is not in the sweep's averages: doubt the pool sizes, which rest on the predicted wait.%s",
@@ -144,16 +150,39 @@ func check(c capacity.Capacity, speed float64, pool int, rate float64, visits []
 			waits = append(waits, wait/count)
 		}
 		p50 = append(p50, float64(all.ValueAtQuantile(50))/1e6)
-		p99 = append(p99, float64(all.ValueAtQuantile(99))/1e6)
+		if all.TotalCount() >= capacity.LeastForP99 {
+			p99 = append(p99, float64(all.ValueAtQuantile(99))/1e6)
+		}
 		out.Unserved += v.Dropped
 		out.LagP99 = math.Max(out.LagP99, v.Client.LagP99)
 	}
+	out.Typical = typical(a.queue.Mean, c.UnsteadyEach(rate, float64(pool), float64(pool)-a.busy), waits)
 	out.Wait, out.P50, out.P99 = compared(a.wait, waits), compared(a.quantile(.5), p50), compared(a.quantile(.99), p99)
 	return out
 }
 
+// typical holds the median over the visits that were replayed, beside the wait in a steady server, against that over visits.
+func typical(steady float64, replayed, observed []float64) Compared {
+	var c Compared
+	c.Observed, c.Low, c.High = capacity.Median(slices.Clone(observed))
+	if math.IsInf(steady, 0) {
+		return c
+	}
+	backlog, _, _ := capacity.Median(replayed)
+	predicted := steady + backlog
+	c.Predicted = &predicted
+	if c.Observed > 0 {
+		e := predicted/c.Observed - 1
+		c.Error = &e
+	}
+	return c
+}
+
 func compared(predicted float64, observed []float64) Compared {
 	c := Compared{}
+	if !math.IsInf(predicted, 0) {
+		c.Predicted = &predicted
+	}
 	if len(observed) == 0 {
 		return c
 	}
@@ -164,12 +193,9 @@ func compared(predicted float64, observed []float64) Compared {
 		half := t.Quantile(.975) * sd / math.Sqrt(n)
 		c.Low, c.High = math.Max(0, mean-half), mean+half
 	}
-	if !math.IsInf(predicted, 0) {
-		c.Predicted = &predicted
-		if mean > 0 {
-			e := predicted/mean - 1
-			c.Error = &e
-		}
+	if c.Predicted != nil && mean > 0 {
+		e := predicted/mean - 1
+		c.Error = &e
 	}
 	return c
 }

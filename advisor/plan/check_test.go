@@ -69,6 +69,27 @@ func TestChecksAtPresentSpeed(t *testing.T) {
 	}
 }
 
+// A p99 is not told from visits with too few requests for one; what was predicted still is.
+func TestChecksTooFew(t *testing.T) {
+	doc := run(t, linear, 0, 1, 2, 4, 8, 16, 32, 64)
+	h := hdrhistogram.New(1, 60_000_000, 3)
+	for range 60 {
+		_ = h.RecordValue(50_000)
+	}
+	text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 3 {
+		doc.Visits = append(doc.Visits, rundoc.Visit{Phase: "C", Scenario: "s", PoolSize: 30, Rate: 50, Round: round, Seconds: 1.2, Transactions: 60, TPS: 50,
+			Ops: []rundoc.Op{{Name: "a", Count: 60, Latency: string(text)}}})
+	}
+	curves, _ := capacity.Analyse(doc)
+	if c := Checks(doc, curves)[0]; c.P99.Observed != 0 || c.P99.Error != nil || c.P99.Predicted == nil || c.P50.Observed == 0 {
+		t.Errorf("p99 %+v, p50 %+v", c.P99, c.P50)
+	}
+}
+
 // TestUnsteadyServer: a server stands still for 0.2 s in every 2 s. Of callers at 100/s, 20 come then; seven find one of twelve
 // connections idle, and the others wait for the rest of it and for those before them: 6.8 ms in the mean of all (the area of
 // the backlog above seven over the arrivals), or less by the mid-points of stretches of a tenth of a second. Answers are late

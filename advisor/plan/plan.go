@@ -4,7 +4,6 @@
 package plan
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -70,6 +69,8 @@ type Row struct {
 	Factor     float64 `json:"times_demand"`
 	Rate       float64 `json:"rate_per_second"`
 	PerProcess int     `json:"connections_per_process"`
+	Least      int     `json:"connections_per_process_low"` // of PerProcess, at the high end of the throughput; PerProcess itself where it was asked for
+	Most       int     `json:"connections_per_process_high"`
 	Total      int     `json:"connections"`
 	Used       Figure  `json:"utilisation"` // the rate over what the pool carries
 	Busy       Figure  `json:"mean_busy"`
@@ -136,7 +137,7 @@ func findings(in Input, c capacity.Capacity, p Plan) []advisor.Finding {
 		out = append(out, advisor.Finding{Code: code, Scenario: c.Scenario, Text: text, Lift: lift})
 	}
 	chosen := c.At(c.Chosen)
-	if low := cmp.Or(chosen.Absolute.Low, chosen.TPS); in.Rate > almostFull*low {
+	if low := c.Carries(); in.Rate > almostFull*low {
 		add("R9", fmt.Sprintf("the demand of %.0f/s is more than 90 %% of what the server carries (%.0f/s at least): no pool size mends this", in.Rate, low),
 			"a faster server, cheaper queries, or less load")
 	}

@@ -29,11 +29,11 @@ func newServers(c capacity.Capacity, in Input) servers {
 
 // row is the answer for one rate, with the pool that was asked for or the one it needs.
 func (s servers) row(factor, rate float64) Row {
-	per := s.asked
+	per, least, most := s.asked, s.asked, s.asked
 	if per == 0 {
-		per = s.need(rate)
+		per, least, most = s.need(s.mid, rate), s.need(s.high, rate), s.need(s.low, rate)
 	}
-	r := Row{Factor: factor, Rate: rate, PerProcess: per, Total: per * s.processes}
+	r := Row{Factor: factor, Rate: rate, PerProcess: per, Least: min(least, per), Most: max(most, per), Total: per * s.processes}
 	mid, low, high := s.mid.answer(rate, per), s.low.answer(rate, per), s.high.answer(rate, per)
 	three := func(of func(answer) float64) Figure { return Figure{of(mid), of(high), of(low)} }
 	r.Used = three(func(a answer) float64 { return a.used })
@@ -57,10 +57,10 @@ func (s servers) row(factor, rate float64) Row {
 
 // need is the smallest pool of a process in which at most 1 % have to wait and the promises are kept, within the ceiling
 // over all processes; that ceiling when none does.
-func (s servers) need(rate float64) int {
+func (s servers) need(v server, rate float64) int {
 	most := max(1, s.ceiling/s.processes)
 	return smallest(most, func(per int) bool {
-		a := s.mid.answer(rate, per)
+		a := v.answer(rate, per)
 		return a.queue.P <= fewWait && s.keeps(a) // no pool size mends what comes of an unsteady server
 	})
 }
@@ -144,12 +144,41 @@ func (s server) answer(rate float64, per int) answer {
 	a.queue, a.busy = w, w.Busy*float64(s.processes)
 	a.behind, a.held = s.curve.Unsteady(rate, total, 0), s.curve.Unsteady(rate, total, total-a.busy)
 	a.share, a.wait = 1-(1-w.P)*(1-a.held.Share), w.Mean+a.held.Mean
-	a.waitP99 = w.Quantile(.99)
-	if a.held.Mean > 0 {
-		a.waitP99 = answer{queue: w, behind: a.held, share: a.share, times: []atom{{0, 1}}}.quantile(.99)
-	}
+	a.waitP99 = a.waitQuantile(.99)
 	a.times = s.times(rate, w)
 	return a
+}
+
+// Waiting is what the callers of equal pools wait for a connection, because all are busy or because the server stands still.
+// Times in seconds, +Inf where the wait grows without end.
+type Waiting struct {
+	Busy  float64 // mean connections, of all pools together
+	Share float64 // of the callers, who have to wait
+	Mean  float64 // over all callers
+
+	of answer
+}
+
+// Quantile is the wait that a share q of the callers stays below.
+func (w Waiting) Quantile(q float64) float64 {
+	if math.IsInf(w.Mean, 0) {
+		return w.Mean
+	}
+	return w.of.waitQuantile(q)
+}
+
+// Wait is what callers who come at a rate in 1/s wait in the pools of a number of processes with per connections each.
+func Wait(c capacity.Capacity, rate float64, processes, per int) Waiting {
+	a := server{curve: c, slow: 1, processes: processes}.answer(rate, per)
+	return Waiting{Busy: a.busy, Share: a.share, Mean: a.wait, of: a}
+}
+
+// waitQuantile is the wait for a connection alone.
+func (a answer) waitQuantile(q float64) float64 {
+	if a.held.Mean == 0 {
+		return a.queue.Quantile(q)
+	}
+	return answer{queue: a.queue, behind: a.held, share: a.share, times: []atom{{0, 1}}}.quantile(q)
 }
 
 // times are the service times that callers meet: those measured at each pool size, by how often as many connections are

@@ -59,6 +59,19 @@ func (r Replay) Unsteady(rate, x, free float64) Backlog {
 	return sumUp(w, r.Step)
 }
 
+// Each is what callers wait in the mean of each trace by itself, which begins without a backlog; see Unsteady. Nil where that
+// sees nothing.
+func (r Replay) Each(rate, x, free float64) []float64 {
+	if !(rate > 0) || !(x > rate) || !(r.Step > 0) {
+		return nil
+	}
+	var out []float64
+	for _, t := range r.Traces {
+		out = append(out, sumUp(waits(nil, rate*r.Step, x*r.Step, free, t, 0, len(t)), r.Step).Mean)
+	}
+	return out
+}
+
 // waits adds the waits, in stretches, of those who come in the middle of the stretches from first up to last and are served
 // before the end. come and can are how many come and are served in a stretch of mean speed.
 func waits(to []float64, come, can, free float64, relative []float64, first, last int) []float64 {

@@ -125,6 +125,20 @@ func Closed(c, m int, think float64, x func(n float64) float64) (Wait, error) {
 	return w, nil
 }
 
+// ClosedSplit is one of a number of equal pools of c connections each on one server, which share m callers evenly: see Closed
+// and Split.
+func ClosedSplit(pools, c, m int, think float64, x func(n float64) float64) (Wait, error) {
+	if pools <= 1 {
+		return Closed(c, m, think, x)
+	}
+	all, err := Closed(pools*c, m, think, x)
+	if err != nil {
+		return all, err
+	}
+	others := all.Busy * (1 - 1/float64(pools))
+	return Closed(c, (m+pools-1)/pools, think, func(n float64) float64 { return x(n+others) * n / (n + others) })
+}
+
 // logSum is ln Σ exp(v), without overflow.
 func logSum(v []float64) float64 {
 	top := v[0]

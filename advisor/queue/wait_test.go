@@ -142,3 +142,22 @@ func TestSplit(t *testing.T) {
 		t.Errorf("the states add up to %g", sum)
 	}
 }
+
+// Pools that share callers wait as one pool does where there is one, and longer where there are several.
+func TestClosedSplit(t *testing.T) {
+	x := func(n float64) float64 { return n / .05 }
+	one, err := Closed(30, 100, .15, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if same, err := ClosedSplit(1, 30, 100, .15, x); err != nil || same.P != one.P || same.Mean != one.Mean {
+		t.Errorf("one pool: %+v, %v, want %+v", same, err, one)
+	}
+	three, err := ClosedSplit(3, 10, 100, .15, x)
+	if err != nil || !(three.P > one.P) || !(three.Mean > one.Mean) || three.P > 3*one.P {
+		t.Errorf("three pools: P %g, mean %g, %v, want somewhat more than %g, %g", three.P, three.Mean, err, one.P, one.Mean)
+	}
+	if _, err := ClosedSplit(3, 10, 100, 0, x); err == nil {
+		t.Error("no think time: want an error")
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pgfit/advisor"
+	"pgfit/advisor/advise"
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/plan"
 	"pgfit/advisor/pool"
@@ -142,10 +143,18 @@ func (o *planOptions) run(a *app, path string) error {
 		Curves: curves, Rate: pool.Rate(demand), Processes: demand.Processes, Growth: o.perMonth, Promises: o.promises, PoolSize: o.poolSize, Started: doc.StartedAt,
 	})
 	blocked := false
+	findings = append(findings, advise.SameHost(doc)...)
 	for i := range plans {
+		said := map[string]bool{}
+		for _, f := range plans[i].Findings {
+			said[f.Code] = true
+		}
 		for _, f := range findings {
-			if f.Scenario == plans[i].Scenario && f.Blocks {
+			switch mine := f.Scenario == plans[i].Scenario || f.Scenario == ""; {
+			case mine && f.Blocks:
 				plans[i].Findings, blocked = append([]advisor.Finding{f}, plans[i].Findings...), true
+			case mine && !said[f.Code]:
+				plans[i].Findings = append(plans[i].Findings, f)
 			}
 		}
 	}

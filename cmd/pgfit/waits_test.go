@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -39,7 +41,8 @@ var waitShares = []float64{.50, .70, .85}
 // capacity, for the pool that each scenario's sweep chooses; closed-loop visits between them tell the capacity, and how steady
 // the server is. A place is visited until what is observed there is narrow (waitNarrow), as far as PGFIT_BENCH_TIME allows: a
 // mean wait near the capacity hangs on rare slow phases. It fails for no figure: a busy machine changes its speed between the
-// two. PGFIT_BENCH=1 runs it (make bench-waits); PGFIT_BENCH_BUDGET is the time for the sweep.
+// two. PGFIT_BENCH=1 runs it (make bench-waits); PGFIT_BENCH_BUDGET is the time for the sweep, PGFIT_BENCH_OUT a
+// file for the visits, to be read by pgfit bench's report or by others.
 func TestPredictedWaits(t *testing.T) {
 	if os.Getenv("PGFIT_BENCH") == "" {
 		t.Skip("a benchmark: PGFIT_BENCH is not set")
@@ -129,19 +132,33 @@ func TestPredictedWaits(t *testing.T) {
 	if err := a.measure(ctx, job); err != nil {
 		t.Fatal(err)
 	}
+	if file := os.Getenv("PGFIT_BENCH_OUT"); file != "" {
+		text, err := json.Marshal(job.Doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Error(err)
+		}
+	}
 	curves, _ := capacity.Analyse(job.Doc)
 	for _, c := range plan.Checks(job.Doc, curves) {
-		predicted, verdict := -1., "outside"
-		if p := c.Wait.Predicted; p != nil {
-			predicted = 1e3 * *p
-			switch {
-			case c.Wait.Holds():
-				verdict = "within"
-			case c.Wait.Low <= *p && *p <= c.Wait.High:
-				verdict = "outside, by less than chance explains, of"
-			}
-		}
-		t.Logf("%s at %.3g of the sweep's speed, pool %d, %.0f/s (%.0f %%): mean wait predicted %.3f ms (%.3f of it since the server is not steady), observed %.3f ms (%.3f to %.3f) in %d visits, unserved %d: %s a quarter or 0.2 ms", c.Scenario, c.Speed, c.PoolSize, c.Rate,
-			100*c.Used, predicted, 1e3*c.Unsteady, 1e3*c.Wait.Observed, 1e3*c.Wait.Low, 1e3*c.Wait.High, c.Visits, c.Unserved, verdict)
+		t.Logf("%s at %.3g of the sweep's speed, pool %d, %.0f/s (%.0f %%), %d visits, unserved %d: mean wait %s (%.3f ms of it predicted since the server is not steady); in the typical visit %s", c.Scenario, c.Speed, c.PoolSize, c.Rate,
+			100*c.Used, c.Visits, c.Unserved, words(c.Wait), 1e3*c.Unsteady, words(c.Typical))
 	}
+}
+
+// words says whether a predicted wait is within a quarter or 0.2 ms of the observed one.
+func words(c plan.Compared) string {
+	predicted, verdict := -1., "outside"
+	if p := c.Predicted; p != nil {
+		predicted = 1e3 * *p
+		switch {
+		case c.Holds():
+			verdict = "within"
+		case c.Low <= *p && *p <= c.High:
+			verdict = "outside, by less than chance explains, of"
+		}
+	}
+	return fmt.Sprintf("predicted %.3f ms, observed %.3f ms (%.3f to %.3f): %s a quarter or 0.2 ms", predicted, 1e3*c.Observed, 1e3*c.Low, 1e3*c.High, verdict)
 }
