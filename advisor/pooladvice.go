@@ -24,13 +24,17 @@ type PoolAdvice struct {
 	Warnings       []string       `json:"warnings,omitempty"`
 }
 
+// Reserve is how many connections a pooler in between may open beyond the total while its clients wait: a quarter of it, as far
+// as the server gains from more.
+func (p PoolAdvice) Reserve() int { return max(0, min(p.Total/4, p.Ceiling-p.Total)) }
+
 // ScenarioPool is what one scenario says about the demand. Rates in 1/s, times in seconds.
 type ScenarioPool struct {
 	Scenario    string  `json:"scenario"`
 	Ceiling     int     `json:"ceiling"`
 	MaxRate     float64 `json:"max_rate_per_second"` // at the ceiling
 	Demand      float64 `json:"demand_per_second,omitempty"`
-	Need        int     `json:"need,omitempty"`        // the smallest pool in which 1 % or fewer have to wait
+	Need        int     `json:"need,omitempty"`        // the smallest pool in which 1 % or fewer have to wait; more than the ceiling where that does not do
 	MeanBusy    float64 `json:"mean_busy,omitempty"`   // connections, at the demand
 	WaitShare   float64 `json:"wait_share"`            // of the callers, with the recommended pool
 	WaitMean    float64 `json:"wait_mean_seconds"`     // the same

@@ -20,9 +20,13 @@ func guidePool(measured advisor.PoolAdvice, d rundoc.Demand, workload string) (a
 	p.Method, p.Processes, p.PgBouncer, p.Scenarios, p.Warnings = advisor.Guide, max(1, d.Processes), nil, nil, nil
 	usual := example(g, "default")
 	p.PoolTimeout, p.PoolRecycle = usual.PoolTimeout, usual.PoolRecycle
-	if row, ok := g.TrafficFor(pool.Rate(d)); ok && pool.Rate(d) > 0 {
+	each := pool.Rate(d) / float64(p.Processes) // every process has a pool, for its share of the traffic
+	if row, ok := g.TrafficFor(each); ok && each > 0 {
 		p.PoolSize, p.MaxOverflow, p.PoolTimeout = row.PoolSize, row.MaxOverflow, row.PoolTimeout
-		p.Reasons = []string{fmt.Sprintf("%s, at %.0f requests a second", row.Source, pool.Rate(d))}
+		p.Reasons = []string{fmt.Sprintf("%s, at %.0f requests a second", row.Source, each)}
+		if p.Processes > 1 {
+			p.Reasons[0] += " in each process"
+		}
 	} else {
 		e := example(g, map[string]string{"web": "read-heavy", "dw": "read-heavy", "oltp": "write-heavy"}[workload])
 		p.PoolSize, p.MaxOverflow = e.PoolSize, e.MaxOverflow

@@ -38,7 +38,7 @@ const (
 // comparators are the answers of others.
 func comparators(in Input) []advisor.Comparator {
 	var out []advisor.Comparator
-	rate := Rate(in.Demand)
+	rate, processes := Rate(in.Demand), max(1, in.Demand.Processes)
 	if rate > 0 && len(in.Curves) > 0 {
 		query := 0.0
 		for _, c := range in.Curves {
@@ -48,9 +48,13 @@ func comparators(in Input) []advisor.Comparator {
 		out = append(out, advisor.Comparator{Name: "guide's formula", Connections: n, PoolSize: size, MaxOverflow: over,
 			How: fmt.Sprintf("%.0f requests/s x %.2f ms measured without contention; the mean number busy, no headroom", rate, 1e3*query)})
 		for _, t := range tiers {
-			if rate < t.below {
-				out = append(out, advisor.Comparator{Name: guidesTable, Connections: float64(t.poolSize + t.maxOverflow), PoolSize: t.poolSize,
-					MaxOverflow: t.maxOverflow, PoolTimeout: t.timeout, How: t.name})
+			if each := rate / float64(processes); each < t.below { // every process has such a pool, for its share of the traffic
+				how := t.name
+				if processes > 1 {
+					how = fmt.Sprintf("%s, %.0f requests/s in each of %d processes", t.name, each, processes)
+				}
+				out = append(out, advisor.Comparator{Name: guidesTable, Connections: float64((t.poolSize + t.maxOverflow) * processes), PoolSize: t.poolSize,
+					MaxOverflow: t.maxOverflow, PoolTimeout: t.timeout, How: how})
 				break
 			}
 		}
@@ -61,8 +65,8 @@ func comparators(in Input) []advisor.Comparator {
 			How: fmt.Sprintf("%g CPUs, %d spindles (PostgreSQL wiki, Number Of Database Connections)", in.CPUs, in.Spindles)})
 	}
 	if d := in.Demand; d.PoolSize > 0 {
-		out = append(out, advisor.Comparator{Name: present, Connections: float64((d.PoolSize + d.MaxOverflow) * max(1, d.Processes)), PoolSize: d.PoolSize,
-			MaxOverflow: d.MaxOverflow, How: fmt.Sprintf("configured, %d processes", max(1, d.Processes))})
+		out = append(out, advisor.Comparator{Name: present, Connections: float64((d.PoolSize + d.MaxOverflow) * processes), PoolSize: d.PoolSize,
+			MaxOverflow: d.MaxOverflow, How: fmt.Sprintf("configured, %d processes", processes)})
 	}
 	for i := range out {
 		out[i].Loss = loss(in, out[i].Connections)
@@ -70,11 +74,11 @@ func comparators(in Input) []advisor.Comparator {
 	return out
 }
 
-// loss is the measured throughput that n connections give away at the worst; -1 outside the measured sizes.
+// loss is the throughput that n connections give away at the worst; -1 where it is not known.
 func loss(in Input, n float64) float64 {
 	worst := -1.0
 	for _, c := range in.Curves {
-		if n < float64(c.Levels[0].Pool) || n > float64(c.Levels[len(c.Levels)-1].Pool) {
+		if !c.Known(n) {
 			return -1
 		}
 		worst = math.Max(worst, 1-c.Throughput(n)/c.At(c.Best).TPS)

@@ -11,6 +11,7 @@ import (
 
 	"pgfit/advisor"
 	"pgfit/advisor/capacity"
+	"pgfit/advisor/plan"
 	"pgfit/advisor/queue"
 	"pgfit/workload/rundoc"
 )
@@ -51,11 +52,13 @@ func Advise(in Input) (advisor.PoolAdvice, []advisor.Finding) {
 		return p, []advisor.Finding{{Code: "R1", Text: "no pool size was measured", Lift: "run a sweep", Blocks: true}}
 	}
 	p.Ceiling = ceiling(in.Curves)
-	var findings []advisor.Finding
+	findings := beyond(in.Curves, p.Ceiling)
 	rate := Rate(in.Demand)
 	need := p.Ceiling
 	if rate > 0 {
-		need, findings = needs(in, rate, &p)
+		var hopeless []advisor.Finding
+		need, hopeless = needs(in, rate, &p)
+		findings = append(findings, hopeless...)
 	} else {
 		findings = append(findings, advisor.Finding{
 			Code: "R14", Text: "the application's demand was not said: the pool is sized for the server's capacity, not for a load",
@@ -71,6 +74,7 @@ func Advise(in Input) (advisor.PoolAdvice, []advisor.Finding) {
 	}
 	p.MaxConnections = p.Processes*(p.PoolSize+p.MaxOverflow) + in.Others + in.Reserved + spare
 	bouncer(in, &p)
+	p.Reasons = append(p.Reasons, workers(in, &p)...)
 	p.Drivers = Drivers(p)
 	return p, findings
 }
@@ -120,14 +124,27 @@ func ceiling(curves []capacity.Capacity) int {
 	return sizes[len(sizes)-1]
 }
 
+// beyond says where a pool size lies beyond what was measured of a scenario.
+func beyond(curves []capacity.Capacity, size int) []advisor.Finding {
+	var out []advisor.Finding
+	for _, c := range curves {
+		if top := c.Levels[len(c.Levels)-1].Pool; size > top {
+			out = append(out, advisor.Finding{
+				Code: "range", Scenario: c.Scenario, Lift: "a longer --budget, or name the --pool-sizes",
+				Text: fmt.Sprintf("%d connections lie beyond the largest pool size that was measured for it, %d: its throughput is taken to stay what it is there, and may well fall", size, top),
+			})
+		}
+	}
+	return out
+}
+
 // needs is the largest need over the scenarios, with R9 where a scenario cannot carry the demand.
 func needs(in Input, rate float64, p *advisor.PoolAdvice) (int, []advisor.Finding) {
 	var findings []advisor.Finding
 	need := 1
 	for _, c := range in.Curves {
 		s := advisor.ScenarioPool{Scenario: c.Scenario, Ceiling: c.Chosen, MaxRate: c.At(c.Chosen).TPS, Demand: rate}
-		best := c.At(c.Best)
-		if low := cmp.Or(best.TPSInterval.Low, best.TPS); rate > almostFull*low {
+		if low := c.Carries(); rate > almostFull*low {
 			findings = append(findings, advisor.Finding{
 				Code: "R9", Scenario: c.Scenario,
 				Text: fmt.Sprintf("the demand of %.0f/s is more than 90 %% of what the server carries (%.0f/s at least): no pool size mends this", rate, low),
@@ -141,9 +158,10 @@ func needs(in Input, rate float64, p *advisor.PoolAdvice) (int, []advisor.Findin
 		need = max(need, s.Need)
 		p.Scenarios = append(p.Scenarios, s)
 	}
-	p.Reasons = append(p.Reasons, fmt.Sprintf("at %.0f requests a second, %d connections keep the share that has to wait at 1 %% or less", rate, need))
 	if need > p.Ceiling {
-		p.Reasons = append(p.Reasons, fmt.Sprintf("held at %d: beyond that the server only gets slower, and waiting in the pool beats waiting in the server", p.Ceiling))
+		p.Reasons = append(p.Reasons, fmt.Sprintf("at %.0f requests a second more than 1 %% have to wait with %d connections too; beyond that the server only gets slower, and waiting in the pool beats waiting in the server", rate, p.Ceiling))
+	} else {
+		p.Reasons = append(p.Reasons, fmt.Sprintf("at %.0f requests a second, %d connections keep the share that has to wait at 1 %% or less while the server is steady", rate, need))
 	}
 	return need, findings
 }
@@ -164,14 +182,34 @@ func waits(c capacity.Capacity, s advisor.ScenarioPool, rate float64, p *advisor
 	if rate == 0 {
 		return s
 	}
+	w := plan.Wait(c, rate, p.Processes, p.PerProcess)
 	s.Utilisation = rate / c.Throughput(float64(p.Processes*p.PerProcess))
-	w, err := queue.Split(p.Processes, p.PerProcess, rate, c.Throughput, c.CV2)
-	if err != nil {
+	if math.IsInf(w.Mean, 0) {
 		s.WaitShare, s.WaitMean, s.WaitP99 = 1, -1, -1 // grows without end
 		return s
 	}
-	s.MeanBusy, s.WaitShare, s.WaitMean, s.WaitP99 = w.Busy*float64(p.Processes), w.P, w.Mean, w.Quantile(0.99)
+	s.MeanBusy, s.WaitShare, s.WaitMean, s.WaitP99 = w.Busy, w.Share, w.Mean, w.Quantile(0.99)
 	return s
+}
+
+// workers says what the pool makes callers wait who are a fixed number, such as the worker threads of the application, and ask
+// again only when they have been answered: less than callers who come at a rate whatever becomes of those before.
+func workers(in Input, p *advisor.PoolAdvice) []string {
+	d := in.Demand
+	if d.RPS > 0 || d.MaxConcurrent == 0 || d.RequestDuration == 0 {
+		return nil
+	}
+	var out []string
+	for _, c := range in.Curves {
+		think := d.RequestDuration - c.Idle
+		w, err := queue.ClosedSplit(p.Processes, p.PoolSize+p.MaxOverflow, d.MaxConcurrent, think, c.Throughput)
+		if err != nil {
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s: if the %d concurrent requests are as many workers, who ask again only when they have been answered, %.2g %% have to wait, %.3g ms in the mean over all",
+			c.Scenario, d.MaxConcurrent, 100*w.P, 1e3*w.Mean))
+	}
+	return out
 }
 
 // split divides the total over the processes and each share into pool_size and max_overflow.
@@ -181,13 +219,19 @@ func split(in Input, p *advisor.PoolAdvice) []advisor.Finding {
 			p.Scenarios = append(p.Scenarios, advisor.ScenarioPool{Scenario: c.Scenario, Ceiling: c.Chosen, MaxRate: c.At(c.Chosen).TPS})
 		}
 	}
-	p.PerProcess = (p.Total + p.Processes - 1) / p.Processes
+	p.PerProcess = p.Total / p.Processes // rounded up they would be more in all than the server gains from, or than were measured
 	var findings []advisor.Finding
 	if p.Total < p.Processes {
 		findings = append(findings, advisor.Finding{
 			Code: "R13", Text: fmt.Sprintf("%d connections for %d processes are fewer than one each", p.Total, p.Processes),
 			Lift: "put PgBouncer in between, or run fewer processes",
 		})
+	}
+	if all := p.PerProcess * p.Processes; 0 < all && all < p.Total {
+		p.Reasons = append(p.Reasons, fmt.Sprintf("%d connections over %d processes are %d each, %d in all: one more each would be more than the server gains from", p.Total, p.Processes, p.PerProcess, all))
+	}
+	if p.PerProcess > maxPoolSize+maxOverflow {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("a process may have %d connections, the most that the application takes, and not %d: more processes can use the rest", maxPoolSize+maxOverflow, p.PerProcess))
 	}
 	p.PerProcess = min(max(p.PerProcess, 1), maxPoolSize+maxOverflow)
 	p.PoolSize = min(p.PerProcess, maxPoolSize)
@@ -215,6 +259,12 @@ func policy(in Input, p *advisor.PoolAdvice) {
 		p.PoolRecycle = min(p.PoolRecycle, int(0.8*in.Idle))
 	}
 	p.PoolRecycle = min(max(p.PoolRecycle, minRecycle), maxRecycle)
+	if in.Idle > 0 && float64(p.PoolRecycle) > in.Idle {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the server ends connections that are idle for %g s (idle_session_timeout), sooner than pool_recycle, which the application takes from %d s on: it has to test connections before use (pre-ping)", in.Idle, minRecycle))
+	}
+	if burst := float64(p.Processes*p.PerProcess) * in.ConnectTime; burst > 1 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("pool_recycle has no jitter: %d connections may be opened anew at once, %.1f s of work", p.Processes*p.PerProcess, burst))
+	}
 	rate := Rate(in.Demand)
 	if rate == 0 {
 		return
@@ -227,9 +277,6 @@ func policy(in Input, p *advisor.PoolAdvice) {
 		reason = fmt.Sprintf("pool_timeout %d s is the measured lower bound, %s; the guide's %d s would fail callers that only had to wait", floor, why, usualTimeout)
 	}
 	p.Reasons = append(p.Reasons, reason)
-	if burst := float64(p.Processes*p.PerProcess) * in.ConnectTime; burst > 1 {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("pool_recycle has no jitter: %d connections may be opened anew at once, %.1f s of work", p.Processes*p.PerProcess, burst))
-	}
 }
 
 // timeoutFloor is the shortest sound pool_timeout in seconds, and what it comes from: ten times the wait that one caller in a
@@ -244,7 +291,7 @@ func timeoutFloor(in Input, p *advisor.PoolAdvice, rate float64) (seconds int, w
 	for _, c := range in.Curves {
 		l := c.At(c.Chosen)
 		consider(math.Max(l.P99, l.Within(.999)), "the longest time that a connection is held (p99.9)")
-		if w, err := queue.Split(p.Processes, p.PerProcess, rate, c.Throughput, c.CV2); err == nil {
+		if w := plan.Wait(c, rate, p.Processes, p.PerProcess); !math.IsInf(w.Mean, 0) {
 			consider(10*w.Quantile(0.999), "ten times the predicted wait (p99.9)")
 		}
 	}
@@ -255,14 +302,23 @@ func timeoutFloor(in Input, p *advisor.PoolAdvice, rate float64) (seconds int, w
 	return min(max(int(math.Ceil(longest)), minTimeout), maxTimeout), why
 }
 
-// bouncer recommends PgBouncer where the application's connections would exceed what the server can use by far.
+// bouncer recommends PgBouncer where the application's connections would exceed what the server can use by far, or where its
+// processes, with whole connections each, cannot use what the server can do.
 func bouncer(in Input, p *advisor.PoolAdvice) {
 	clients := p.Processes * (p.PoolSize + p.MaxOverflow)
-	if clients <= p.Ceiling*pgBouncerFactor && p.Total >= p.Processes {
+	unused := slices.ContainsFunc(in.Curves, func(c capacity.Capacity) bool {
+		return c.Throughput(float64(clients)) < capacity.AsGood*c.Throughput(float64(p.Total))
+	})
+	if clients <= p.Ceiling*pgBouncerFactor && p.Total >= p.Processes && !(unused && clients < p.Total) {
 		return
 	}
+	if unused && p.Total >= p.Processes {
+		per := p.Total/p.Processes + 1
+		p.Reasons = append(p.Reasons, fmt.Sprintf("PgBouncer in between lets %d processes share all %d, with pools of %d each", p.Processes, p.Total, per))
+		clients = max(clients, per*p.Processes)
+	}
 	p.PgBouncer = &advisor.PgBouncer{
-		DefaultPoolSize: max(1, p.Total-p.Total/4), ReservePoolSize: p.Total / 4, MaxDBConnections: p.Ceiling, MaxClientConn: clients + spare,
+		DefaultPoolSize: p.Total, ReservePoolSize: p.Reserve(), MaxDBConnections: p.Ceiling, MaxClientConn: clients + spare,
 		QueryWaitTimeout: max(120, p.PoolTimeout),
 	}
 }

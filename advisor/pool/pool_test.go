@@ -2,11 +2,13 @@ package pool
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"pgfit/advisor"
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/usl"
 	"pgfit/workload/rundoc"
@@ -114,6 +116,76 @@ func TestGuideIsTheSpecialCase(t *testing.T) {
 	}
 	if n := a.Scenarios[0].Need; n != 38 && n != 39 && n != 40 {
 		t.Errorf("need %d: 500/s of 50 ms want about 39 connections for 1 %% to wait (35 leave 4 %%)", n)
+	}
+}
+
+// However many processes share it, no more connections are recommended than the server gains from, or one each; where whole
+// connections leave some of what the server can do unused, PgBouncer is.
+func TestProcesses(t *testing.T) {
+	c := curve(law, 1, levels()...)
+	for processes := 1; processes <= 70; processes++ {
+		for _, rate := range []float64{0, 300, 5000, 20000} {
+			a, _ := Advise(Input{Curves: []capacity.Capacity{c}, Demand: rundoc.Demand{RPS: rate, Processes: processes}})
+			all := processes * (a.PoolSize + a.MaxOverflow)
+			if all > max(a.Ceiling, processes) || a.MaxConnections < all {
+				t.Errorf("%d processes at %g/s: %d connections in all, nothing is gained beyond %d", processes, rate, all, a.Ceiling)
+			}
+			lost := all < a.Total && c.Throughput(float64(all)) < .97*c.Throughput(float64(a.Total))
+			if b := a.PgBouncer; b == nil && (lost || processes > a.Total) {
+				t.Errorf("%d processes at %g/s: %d of %d connections, and no PgBouncer", processes, rate, all, a.Total)
+			} else if b != nil && (b.DefaultPoolSize != a.Total || b.DefaultPoolSize+b.ReservePoolSize > b.MaxDBConnections || b.MaxClientConn <= all) {
+				t.Errorf("%d processes at %g/s: %+v for %d connections", processes, rate, *b, a.Total)
+			}
+		}
+	}
+}
+
+// A scenario that was measured up to fewer connections than are recommended says so.
+func TestBeyondAScenario(t *testing.T) {
+	_, findings := Advise(Input{Curves: []capacity.Capacity{curve(law, 1, levels()...), curve(usl.Model{Lambda: 10}, 1, 1, 2, 4)}})
+	if !slices.ContainsFunc(findings, func(f advisor.Finding) bool {
+		return f.Code == "range" && strings.Contains(f.Text, "largest pool size that was measured for it, 4")
+	}) {
+		t.Errorf("findings %+v", findings)
+	}
+}
+
+// A fixed number of workers waits less than callers who come at a rate: the guide's example, of reference vectors.
+func TestWorkers(t *testing.T) {
+	c := curve(usl.Model{Lambda: 20}, 1, 1, 2, 4, 8, 16, 30)
+	a, _ := Advise(Input{Curves: []capacity.Capacity{c}, Demand: rundoc.Demand{MaxConcurrent: 100, RequestDuration: .2}})
+	if text := strings.Join(a.Reasons, "\n"); !strings.Contains(text, "16 % have to wait, 0.932 ms") {
+		t.Errorf("%q, want 16 %% and 0.932 ms with 30 connections", text)
+	}
+	a, _ = Advise(Input{Curves: []capacity.Capacity{c}, Demand: rundoc.Demand{RPS: 300}})
+	if text := strings.Join(a.Reasons, "\n"); strings.Contains(text, "workers") {
+		t.Errorf("%q, and nothing is known of workers", text)
+	}
+}
+
+// What the application's ranges do not let it have is said.
+func TestLimitsOfTheApplication(t *testing.T) {
+	c := curve(law, 1, levels()...)
+	short, _ := Advise(Input{Curves: []capacity.Capacity{c}, Idle: 60})
+	if text := strings.Join(short.Warnings, "\n"); short.PoolRecycle != 300 || !strings.Contains(text, "idle for 60 s") {
+		t.Errorf("pool_recycle %d, warnings %q", short.PoolRecycle, text)
+	}
+	long, _ := Advise(Input{Curves: []capacity.Capacity{c}, Idle: 1000})
+	if long.PoolRecycle != 800 || len(long.Warnings) > 0 {
+		t.Errorf("pool_recycle %d, warnings %q", long.PoolRecycle, long.Warnings)
+	}
+	wide := curve(usl.Model{Lambda: 1}, 1, 1, 2, 4, 8, 16, 400)
+	if a, _ := Advise(Input{Curves: []capacity.Capacity{wide}}); a.PerProcess != 200 || !strings.Contains(strings.Join(a.Warnings, "\n"), "200 connections") {
+		t.Errorf("%d connections a process, warnings %q", a.PerProcess, a.Warnings)
+	}
+}
+
+// The guide's table is for the traffic of one process, and each has such a pool.
+func TestGuidesTableByProcess(t *testing.T) {
+	a, _ := Advise(Input{Curves: []capacity.Capacity{curve(law, 1, levels()...)}, Demand: rundoc.Demand{RPS: 300, Processes: 4}})
+	i := slices.IndexFunc(a.Comparators, func(c advisor.Comparator) bool { return c.Name == guidesTable })
+	if c := a.Comparators[i]; c.PoolSize != 20 || c.MaxOverflow != 10 || c.Connections != 120 || c.Loss != -1 {
+		t.Errorf("%+v, want 20 + 10 in each of 4, beyond what was measured", c)
 	}
 }
 

@@ -206,10 +206,9 @@ func limit(m probe.Memory) int64 {
 	return 0
 }
 
-// pooler is the pool of the advice for a pooler in between: what the advice says of one, else three quarters of the pool and
-// a reserve of the rest.
+// pooler is the pool of the advice for a pooler in between: what the advice says of one, else all of the pool and the reserve.
 func pooler(doc *rundoc.Document, a advisor.PoolAdvice) *export.Pool {
-	p := &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Total - a.Total/4, MaxOverflow: a.Total / 4,
+	p := &export.Pool{Database: doc.Facts.Server.Database, PoolSize: a.Total, MaxOverflow: a.Reserve(),
 		Timeout: float64(a.PoolTimeout), Recycle: float64(a.PoolRecycle), App: export.AppPool{Processes: a.Processes,
 			PoolSize: a.PoolSize, MaxOverflow: a.MaxOverflow, Timeout: a.PoolTimeout, MaxConnections: a.MaxConnections}}
 	if b := a.PgBouncer; b != nil {

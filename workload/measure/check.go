@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"pgfit/probe"
 	"pgfit/workload/engine"
 	"pgfit/workload/rundoc"
 	"pgfit/workload/sweep"
@@ -49,7 +50,14 @@ type Demanded struct {
 func (j *Job) check(ctx context.Context, s *sweep.Sweep, d Demanded, start time.Time) error {
 	p := &j.Doc.Plan
 	loads := d.loads(j.Free)
-	if p.CheckRounds == 0 || len(loads) == 0 {
+	if p.CheckRounds == 0 || d.Rate <= 0 {
+		return nil
+	}
+	if most := slices.Max(append([]int{0}, d.Pools...)); most > j.Free {
+		j.Doc.Warnings = append(j.Doc.Warnings, probe.Warning{Code: "unchecked",
+			Text: fmt.Sprintf("pools of more than %d connections, up to %d, were not checked at the demanded rate: the server has no more free", j.Free, most), Hint: "a higher max_connections"})
+	}
+	if len(loads) == 0 {
 		return nil
 	}
 	for _, load := range loads {
