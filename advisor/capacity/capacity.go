@@ -24,6 +24,7 @@ type Level struct {
 	TPS         float64      `json:"tps"`                   // geometric mean over visits
 	TPSInterval usl.Interval `json:"tps_interval,omitzero"` // left out where it is not known: of one visit, or beyond ±100 %
 	Ratio       float64      `json:"ratio_to_best"`
+	Good        bool         `json:"as_good_as_best"` // delivers 97 % of the best, and surely 95 %: see AsGood
 	Service     float64      `json:"mean_service_seconds"`
 	Wait        float64      `json:"mean_wait_seconds"`
 	P50         float64      `json:"service_p50_seconds"`
@@ -333,12 +334,11 @@ func (c *Capacity) choose(byPool map[int][]rundoc.Visit) {
 	c.Best, c.Chosen = c.Levels[best].Pool, c.Levels[best].Pool
 	alpha := 0.05 / float64(max(1, len(c.Levels)-1))
 	for i := range c.Levels {
-		c.Levels[i].Ratio = c.Levels[i].TPS / c.Levels[best].TPS
-	}
-	for i := range best {
-		if c.Levels[i].Ratio >= AsGood && lowerBound(byPool[c.Levels[i].Pool], byPool[c.Best], alpha) > Surely {
-			c.Chosen = c.Levels[i].Pool
-			return
+		l := &c.Levels[i]
+		l.Ratio = l.TPS / c.Levels[best].TPS
+		l.Good = i == best || l.Ratio >= AsGood && lowerBound(byPool[l.Pool], byPool[c.Best], alpha) > Surely
+		if l.Good {
+			c.Chosen = min(c.Chosen, l.Pool)
 		}
 	}
 }

@@ -60,8 +60,8 @@ func (s servers) row(factor, rate float64) Row {
 func (s servers) need(v server, rate float64) int {
 	most := max(1, s.ceiling/s.processes)
 	return smallest(most, func(per int) bool {
-		a := v.answer(rate, per)
-		return a.queue.P <= fewWait && s.keeps(a) // no pool size mends what comes of an unsteady server
+		w, err := queue.Split(s.processes, per, rate, v.curve.Throughput, v.curve.CV2)
+		return err == nil && w.P <= fewWait && s.keeps(v.answer(rate, per)) // no pool size mends what comes of an unsteady server
 	})
 }
 

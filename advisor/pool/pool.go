@@ -90,38 +90,36 @@ func Rate(d rundoc.Demand) float64 {
 	return 0
 }
 
-// ceiling is the pool size that suits every scenario: the smallest measured one whose worst ratio to a scenario's best is
-// 97 % of the best such worst ratio: see capacity.AsGood.
+// ceiling is the pool size that suits every scenario: the smallest measured one that is as good as the best one under each, see
+// capacity.AsGood; where none is, the one that gives away least where it gives away most.
 func ceiling(curves []capacity.Capacity) int {
-	worst := map[int]float64{}
-	var sizes []int
-	for _, c := range curves {
-		for _, l := range c.Levels {
-			if _, seen := worst[l.Pool]; !seen {
-				sizes = append(sizes, l.Pool)
-			}
-			worst[l.Pool] = 1
-		}
-	}
-	slices.Sort(sizes)
-	for _, n := range sizes {
-		for _, c := range curves { // a scenario that was not measured at n gets its ratio there from its neighbours
-			worst[n] = math.Min(worst[n], c.Throughput(float64(n))/c.At(c.Best).TPS)
-		}
-	}
-	top := 0.0
-	for _, low := range worst {
-		top = math.Max(top, low)
-	}
 	if len(curves) == 1 {
 		return curves[0].Chosen
 	}
-	for _, n := range sizes {
-		if worst[n] >= capacity.AsGood*top {
-			return n
+	var sizes []int
+	for _, c := range curves {
+		for _, l := range c.Levels {
+			sizes = append(sizes, l.Pool)
 		}
 	}
-	return sizes[len(sizes)-1]
+	slices.Sort(sizes)
+	least, top := 0, 0.0
+	for _, n := range slices.Compact(sizes) {
+		good, worst := true, 1.0
+		for _, c := range curves {
+			// A scenario that was not measured at n gets its ratio there from its neighbours.
+			l, ratio := c.At(n), c.Throughput(float64(n))/c.At(c.Best).TPS
+			good = good && (l.Good || l.Pool == 0 && ratio >= capacity.AsGood)
+			worst = math.Min(worst, ratio)
+		}
+		if good {
+			return n
+		}
+		if worst > top {
+			least, top = n, worst
+		}
+	}
+	return least
 }
 
 // beyond says where a pool size lies beyond what was measured of a scenario.

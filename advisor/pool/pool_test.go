@@ -140,6 +140,33 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
+// Of two scenarios with different best pool sizes the pool is the smallest that is as good for both, and where there is none the
+// one that gives away least, not the smallest that gives away little more.
+func TestCeiling(t *testing.T) {
+	from := func(good map[int]bool, tps map[int]float64) capacity.Capacity {
+		c := capacity.Capacity{}
+		for _, n := range []int{4, 8, 16, 32} {
+			c.Levels = append(c.Levels, capacity.Level{Pool: n, TPS: tps[n], Good: good[n]})
+			if c.Best == 0 || tps[n] > c.At(c.Best).TPS {
+				c.Best = n
+			}
+		}
+		return c
+	}
+	reads := from(map[int]bool{8: true}, map[int]float64{4: 82, 8: 100, 16: 96, 32: 93})
+	writes := from(map[int]bool{16: true, 32: true}, map[int]float64{4: 66, 8: 94, 16: 100, 32: 98})
+	if n := ceiling([]capacity.Capacity{reads, writes}); n != 16 {
+		t.Errorf("ceiling %d, want 16, where the reads give away 4 %%: at 8 the writes give away 6 %%", n)
+	}
+	both := from(map[int]bool{8: true, 16: true}, map[int]float64{4: 82, 8: 99, 16: 100, 32: 93})
+	if n := ceiling([]capacity.Capacity{both, writes}); n != 16 {
+		t.Errorf("ceiling %d, want 16, as good for both", n)
+	}
+	if n := ceiling([]capacity.Capacity{both, reads}); n != 8 {
+		t.Errorf("ceiling %d, want 8, the smallest as good for both", n)
+	}
+}
+
 // A scenario that was measured up to fewer connections than are recommended says so.
 func TestBeyondAScenario(t *testing.T) {
 	_, findings := Advise(Input{Curves: []capacity.Capacity{curve(law, 1, levels()...), curve(usl.Model{Lambda: 10}, 1, 1, 2, 4)}})
