@@ -136,7 +136,6 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 	if doc.Partial != "" {
 		a.Findings = append(a.Findings, advisor.Finding{Code: "partial", Text: "the run ended early: " + doc.Partial, Lift: "run it to its end"})
 	}
-	a.Findings = append(a.Findings, SameHost(doc)...)
 	a.Checks = plan.Checks(doc, curves)
 	a.Findings = append(a.Findings, plan.Doubts(a.Checks)...)
 	a.Pool, findings = pool.Advise(poolInput(doc, curves))
@@ -149,17 +148,6 @@ func From(doc *rundoc.Document, o Options) (*Advice, error) {
 	}
 	a.settings(doc, rules.Input{Facts: doc.Facts, Doc: doc, Pool: rulesPool(a.Pool, curves)}, o)
 	return a, nil
-}
-
-// SameHost is R12 where the load generator ran on the server's own host.
-func SameHost(doc *rundoc.Document) []advisor.Finding {
-	if same, ok := doc.Facts.SameHost.Get(); !ok || !same {
-		return nil
-	}
-	return []advisor.Finding{{
-		Code: "R12", Text: "the load generator ran on the server's own host and used part of its processors: the knee may be low",
-		Lift: "run pgfit on another machine",
-	}}
 }
 
 // Formulas is what the well-known tools would say for the machine of a run.

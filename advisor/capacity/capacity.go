@@ -262,7 +262,7 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 		findings = append(findings, c.missed()...)
 		curves, findings = append(curves, c), append(findings, doubts(c, visits)...)
 	}
-	return curves, append(findings, coldStarts(doc.Plan)...)
+	return curves, slices.Concat(findings, coldStarts(doc.Plan), sameHost(doc))
 }
 
 // Doubts are the findings about the visits alone, without a law.

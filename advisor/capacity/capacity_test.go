@@ -12,6 +12,7 @@ import (
 
 	"pgfit/advisor"
 	"pgfit/advisor/usl"
+	"pgfit/probe"
 	"pgfit/workload/rundoc"
 )
 
@@ -452,5 +453,19 @@ func TestNoInterval(t *testing.T) {
 				t.Errorf("%s, %v", text, err)
 			}
 		})
+	}
+}
+
+// R12 is said of every run whose load generator shared the server's host, by whatever reads the run.
+func TestSameHost(t *testing.T) {
+	d := doc([]int{1, 2, 4}, [][]float64{{1, 2, 3}, {1, 2, 3}})
+	for _, tc := range []struct {
+		same probe.Fact[bool]
+		want bool
+	}{{probe.Fact[bool]{}, false}, {probe.Fact[bool]{Value: false, State: probe.Known}, false}, {probe.Fact[bool]{Value: true, State: probe.Known}, true}} {
+		d.Facts.SameHost = tc.same
+		if _, findings := Analyse(d); strings.Contains(codes(findings), "R12") != tc.want {
+			t.Errorf("%+v: findings %s", tc.same, codes(findings))
+		}
 	}
 }

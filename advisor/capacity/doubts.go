@@ -111,6 +111,17 @@ func doubts(c Capacity, visits []rundoc.Visit) []advisor.Finding {
 	return out
 }
 
+// sameHost is R12 where the load generator ran on the server's own host.
+func sameHost(doc *rundoc.Document) []advisor.Finding {
+	if same, ok := doc.Facts.SameHost.Get(); !ok || !same {
+		return nil
+	}
+	return []advisor.Finding{{
+		Code: "R12", Text: "the load generator ran on the server's own host and used part of its processors: the knee may be low",
+		Lift: "run pgfit on another machine",
+	}}
+}
+
 // coldStarts says what the server was not ready for: R10 for a first warm-up that ended before throughput had settled, and a
 // word on a first round that differs and had to stay. Neither blocks: the effect of a round is taken out of the comparison
 // of pool sizes.

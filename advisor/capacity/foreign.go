@@ -221,7 +221,7 @@ func (f *Foreign) choose(w within) {
 	if best == len(w.levels)-1 {
 		f.Findings = append(f.Findings, advisor.Finding{Code: "R2", Text: fmt.Sprintf("the best N is the largest one measured: the server carries at least %g", top.N), Lift: "measure larger N"})
 	}
-	df := float64(len(w.points) - len(w.levels) - w.lost)
+	df := w.df()
 	if df < 1 {
 		f.Findings = append(f.Findings, advisor.Finding{Code: "R8", Text: "one row for each N leaves no interval: the best N is chosen, and may be by chance", Lift: "at least 3 rows for each N, with their round"})
 		return

@@ -45,10 +45,13 @@ func (w within) aicc(sse float64, k int) float64 {
 	return n*math.Log(math.Max(sse/n, 1e-18)) + 2*p + 2*p*(p+1)/(n-p-1)
 }
 
+// df is how many degrees of freedom the scatter about the levels' means has; below 1 there is no telling it.
+func (w within) df() float64 { return float64(len(w.points) - len(w.levels) - w.lost) }
+
 // halfWidth is that of the 95 % interval of a level's mean, as a share, from the scatter of all levels and their mean number of
 // points; 0 without scatter to tell it from.
 func (w within) halfWidth() float64 {
-	df := float64(len(w.points) - len(w.levels) - w.lost)
+	df := w.df()
 	if df < 1 {
 		return 0
 	}
@@ -68,7 +71,7 @@ func (w within) worst(x func(float64) float64) float64 {
 // lackOfFit is the p-value of the F test of a law with p parameters: how far the levels' means lie from it against how far
 // the visits lie from the means. Nil when the visits leave fewer than 3 degrees of freedom to say.
 func (w within) lackOfFit(x func(float64) float64, p int) *float64 {
-	about, df := len(w.levels)-p, len(w.points)-len(w.levels)-w.lost
+	about, df := len(w.levels)-p, w.df()
 	if about < 1 || df < 3 {
 		return nil
 	}
@@ -77,8 +80,8 @@ func (w within) lackOfFit(x func(float64) float64, p int) *float64 {
 		d := l.LogX - math.Log(x(l.N))
 		ss += l.Weight * d * d
 	}
-	f := ss / float64(about) / math.Max(w.ss/float64(df), 1e-18)
-	value := distuv.F{D1: float64(about), D2: float64(df)}.Survival(f)
+	f := ss / float64(about) / math.Max(w.ss/df, 1e-18)
+	value := distuv.F{D1: float64(about), D2: df}.Survival(f)
 	return &value
 }
 

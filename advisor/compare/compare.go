@@ -68,8 +68,7 @@ type Comparison struct {
 	Gates    []GateResult      `json:"gates,omitempty"`
 }
 
-// Lost is a pool size at which a run has visits without a single transaction: no ratio counts them. None of its rows, and those
-// of its scenario, say what that run does there.
+// Lost is a pool size at which a run has visits without a single transaction, which no ratio counts.
 type Lost struct {
 	Scenario string `json:"scenario"`
 	PoolSize int    `json:"pool_size"`
@@ -113,6 +112,11 @@ type key struct {
 	rate            float64
 }
 
+// has tells whether a visit belongs to a key and counts.
+func (k key) has(v rundoc.Visit) bool {
+	return v.Phase == k.phase && v.Scenario == k.scenario && v.Rate == k.rate && v.Side == "" && !capacity.Dropped(v)
+}
+
 func keys(d *rundoc.Document) []key {
 	var out []key
 	for _, phase := range []string{"B", "C"} {
@@ -136,7 +140,7 @@ func lost(a, b *rundoc.Document, k key) []Lost {
 	at := map[int]*Lost{}
 	for _, d := range []*rundoc.Document{a, b} {
 		for _, v := range d.Visits {
-			if v.Phase != k.phase || v.Scenario != k.scenario || v.Side != "" || capacity.Dropped(v) {
+			if !k.has(v) {
 				continue
 			}
 			l := at[v.PoolSize]
@@ -168,7 +172,7 @@ func lost(a, b *rundoc.Document, k key) []Lost {
 func visits(d *rundoc.Document, k key) map[int]map[int]rundoc.Visit {
 	out := map[int]map[int]rundoc.Visit{}
 	for _, v := range d.Visits {
-		if v.Phase != k.phase || v.Scenario != k.scenario || v.Rate != k.rate || v.Side != "" || v.TPS <= 0 || capacity.Dropped(v) {
+		if !k.has(v) || v.TPS <= 0 {
 			continue
 		}
 		if out[v.PoolSize] == nil {

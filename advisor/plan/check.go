@@ -71,10 +71,18 @@ func Doubts(checks []Check) []advisor.Finding {
 	return out
 }
 
+// millis writes seconds as milliseconds with three figures that count, or all before the point.
+func millis(s float64) string {
+	if s >= .9995 {
+		return fmt.Sprintf("%.0f", 1e3*s)
+	}
+	return fmt.Sprintf("%.3g", 1e3*s)
+}
+
 func (c Check) doubt() advisor.Finding {
-	seen := fmt.Sprintf("%.3g ms", 1e3*c.Wait.Observed)
+	seen := millis(c.Wait.Observed) + " ms"
 	if c.Visits > 1 {
-		seen += fmt.Sprintf(" (95 %% interval %.3g to %.3g ms over %d visits)", 1e3*c.Wait.Low, 1e3*c.Wait.High, c.Visits)
+		seen += fmt.Sprintf(" (95 %% interval %s to %s ms over %d visits)", millis(c.Wait.Low), millis(c.Wait.High), c.Visits)
 	}
 	if c.Unserved > 0 {
 		seen += fmt.Sprintf(", and %d requests were not served", c.Unserved)
@@ -84,7 +92,7 @@ func (c Check) doubt() advisor.Finding {
 		chance = " The visits differ so much that this may be chance."
 	}
 	if c.Typical.Holds() && c.Visits > 2 {
-		chance += fmt.Sprintf(" In the typical visit they waited %.3g ms, and %.3g ms were predicted: a few visits, in which the server stood still, make the mean.", 1e3*c.Typical.Observed, 1e3**c.Typical.Predicted)
+		chance += fmt.Sprintf(" In the typical visit they waited %s ms, and %s ms were predicted: a few visits, in which the server stood still, make the mean.", millis(c.Typical.Observed), millis(*c.Typical.Predicted))
 	}
 	return advisor.Finding{Code: "prediction", Scenario: c.Scenario,
 		Text: fmt.Sprintf("at %.0f requests a second %d connections were predicted to make a caller wait %.3f ms in the mean, and callers waited %s. What held them up is not in the sweep's averages: doubt the pool sizes, which rest on the predicted wait.%s",

@@ -142,6 +142,11 @@ func TestDoubts(t *testing.T) {
 	if got := Doubts([]Check{wide}); len(got) != 1 || !strings.Contains(got[0].Text, "may be chance") {
 		t.Errorf("Doubts = %+v of an interval down to 0", got)
 	}
+	mostly := at("a", .001, 1.5, 0)
+	mostly.Typical = Compared{Predicted: new(float64), Observed: .0001}
+	if got := Doubts([]Check{mostly}); len(got) != 1 || !strings.Contains(got[0].Text, "waited 1500 ms") || !strings.Contains(got[0].Text, "In the typical visit they waited 0.1 ms") {
+		t.Errorf("Doubts = %+v of a few visits with standstills", got)
+	}
 	for _, want := range []string{"2000 requests a second 24 connections", "wait 0.000 ms", "41.4 ms (95 % interval 37.3 to 45.5 ms over 3 visits)", "177 requests were not served"} {
 		if !strings.Contains(got[0].Text, want) {
 			t.Errorf("%q misses %q", got[0].Text, want)

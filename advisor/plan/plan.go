@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"pgfit/advisor"
 	"pgfit/advisor/capacity"
@@ -19,8 +20,9 @@ type Input struct {
 	Processes int
 	Growth    float64 // of the rate, per month: 0.05 is 5 %
 	Promises  []Promise
-	PoolSize  int    // what if: connections a process may have open; 0 takes the recommended number
-	Started   string // when the run was made, RFC 3339: the months are counted from there
+	PoolSize  int               // what if: connections a process may have open; 0 takes the recommended number
+	Doubts    []advisor.Finding // about the run, as capacity.Analyse has them
+	Started   string            // when the run was made, RFC 3339: the months are counted from there
 }
 
 // Promise is a service level: the share of requests that takes no longer than Limit seconds, wait and service together.
@@ -102,6 +104,11 @@ type Plan struct {
 	Findings  []advisor.Finding `json:"findings,omitempty"`
 }
 
+// Blocked tells whether the run cannot carry the plan.
+func (p Plan) Blocked() bool {
+	return slices.ContainsFunc(p.Findings, func(f advisor.Finding) bool { return f.Blocks })
+}
+
 // factors are the multiples of the demand in the table.
 var factors = []float64{0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3}
 
@@ -130,17 +137,14 @@ func one(in Input, c capacity.Capacity) Plan {
 	return p
 }
 
-// findings are what the plan cannot carry: R8, R9 and R13.
+// findings are what the plan cannot carry: R8, R9, R13, and the doubts about the run that it does not say itself, those that block
+// first.
 func findings(in Input, c capacity.Capacity, p Plan) []advisor.Finding {
-	var out []advisor.Finding
+	out := Overload(c, in.Rate)
 	add := func(code, text, lift string) {
 		out = append(out, advisor.Finding{Code: code, Scenario: c.Scenario, Text: text, Lift: lift})
 	}
 	chosen := c.At(c.Chosen)
-	if low := c.Carries(); in.Rate > almostFull*low {
-		add("R9", fmt.Sprintf("the demand of %.0f/s is more than 90 %% of what the server carries (%.0f/s at least): no pool size mends this", in.Rate, low),
-			"a faster server, cheaper queries, or less load")
-	}
 	if chosen.Visits < 2 {
 		add("R8", "one visit a pool size leaves no interval: every figure is a point without one", "measure at least 3 rounds")
 	} else if chosen.Absolute.Low == 0 {
@@ -149,18 +153,22 @@ func findings(in Input, c capacity.Capacity, p Plan) []advisor.Finding {
 		add("R8", fmt.Sprintf("the throughput of pool size %d is known between %.0f/s and %.0f/s only: read the intervals, not the figures", c.Chosen, chosen.Absolute.Low, chosen.Absolute.High),
 			"more rounds, on a quieter machine")
 	}
-	if c.Chosen < p.Processes {
-		add("R13", fmt.Sprintf("%d connections for %d processes are fewer than one each", c.Chosen, p.Processes), "put PgBouncer in between, or run fewer processes")
+	out = append(out, TooFew(c.Chosen, p.Processes)...)
+	out = append(out, Beyond(c, p.Now.Total)...)
+	said := map[string]bool{}
+	for _, f := range out {
+		said[f.Code] = true
 	}
-	if top := c.Levels[len(c.Levels)-1].Pool; p.Now.Total > top {
-		add("range", fmt.Sprintf("%d connections in all lie beyond the largest measured pool size, %d: throughput is taken to stay what it is there, and may well fall", p.Now.Total, top),
-			"measure pool sizes up to that number")
+	for _, f := range in.Doubts {
+		switch mine := f.Scenario == c.Scenario || f.Scenario == ""; {
+		case mine && f.Blocks:
+			out = append([]advisor.Finding{f}, out...)
+		case mine && !said[f.Code]:
+			out = append(out, f)
+		}
 	}
 	return out
 }
 
-const (
-	almostFull = 0.90 // R9: of the capacity
-	wide       = 1.5  // R8: upper over lower end of the throughput
-	fewWait    = 0.01 // the share of callers that may have to wait
-)
+// wide is R8: the upper end of the throughput over the lower one.
+const wide = 1.5

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"pgfit/advisor"
 	"pgfit/advisor/capacity"
 	"pgfit/workload/rundoc"
 )
@@ -165,6 +167,25 @@ func TestFindings(t *testing.T) {
 				t.Errorf("no %s", tc.want)
 			}
 		})
+	}
+}
+
+// Doubts about the run go with the plan of their scenario, those that block first, and not twice under one code.
+func TestDoubtsOfTheRun(t *testing.T) {
+	curves, _ := capacity.Analyse(run(t, linear, .01, 1, 2, 4, 8, 16, 32, 64))
+	in := Input{Curves: curves, Rate: 1250, Doubts: []advisor.Finding{{Code: "R12"}, {Code: "R9", Text: "again", Scenario: "s"}, {Code: "R6", Scenario: "another"}}}
+	codes := func(p Plan) (out []string) {
+		for _, f := range p.Findings {
+			out = append(out, f.Code)
+		}
+		return out
+	}
+	if p := Make(in)[0]; !slices.Equal(codes(p), []string{"R9", "R12"}) || p.Blocked() {
+		t.Errorf("findings %v, blocked %v", codes(p), p.Blocked())
+	}
+	in.Doubts = append(in.Doubts, advisor.Finding{Code: "R11", Scenario: "s", Blocks: true})
+	if p := Make(in)[0]; !slices.Equal(codes(p), []string{"R11", "R9", "R12"}) || !p.Blocked() {
+		t.Errorf("findings %v, blocked %v", codes(p), p.Blocked())
 	}
 }
 

@@ -60,8 +60,7 @@ func (s servers) row(factor, rate float64) Row {
 func (s servers) need(v server, rate float64) int {
 	most := max(1, s.ceiling/s.processes)
 	return smallest(most, func(per int) bool {
-		w, err := queue.Split(s.processes, per, rate, v.curve.Throughput, v.curve.CV2)
-		return err == nil && w.P <= fewWait && s.keeps(v.answer(rate, per)) // no pool size mends what comes of an unsteady server
+		return FewWait(v.curve, rate, s.processes, per) && s.keeps(v.answer(rate, per))
 	})
 }
 

@@ -22,11 +22,8 @@ const (
 	minTimeout, maxTimeout   = 1, 300
 	usualTimeout             = 30 // the guide's: a policy, where no caller's deadline is known
 	minRecycle, maxRecycle   = 300, 7200
-	fewWait                  = 0.01 // the share of callers that may have to wait
-	almostFull               = 0.90 // R9: of the capacity
 	spare                    = 5    // connections for tools and rolling deploys
 	usualConnect             = .005 // seconds to open a connection where it was not measured
-	pgBouncerFactor          = 4    // of the ceiling: beyond that many server connections a pooler pays (rule of thumb)
 )
 
 // Input is what the advice rests on.
@@ -52,7 +49,10 @@ func Advise(in Input) (advisor.PoolAdvice, []advisor.Finding) {
 		return p, []advisor.Finding{{Code: "R1", Text: "no pool size was measured", Lift: "run a sweep", Blocks: true}}
 	}
 	p.Ceiling = ceiling(in.Curves)
-	findings := beyond(in.Curves, p.Ceiling)
+	var findings []advisor.Finding
+	for _, c := range in.Curves {
+		findings = append(findings, plan.Beyond(c, p.Ceiling)...)
+	}
 	rate := Rate(in.Demand)
 	need := p.Ceiling
 	if rate > 0 {
@@ -122,32 +122,14 @@ func ceiling(curves []capacity.Capacity) int {
 	return least
 }
 
-// beyond says where a pool size lies beyond what was measured of a scenario.
-func beyond(curves []capacity.Capacity, size int) []advisor.Finding {
-	var out []advisor.Finding
-	for _, c := range curves {
-		if top := c.Levels[len(c.Levels)-1].Pool; size > top {
-			out = append(out, advisor.Finding{
-				Code: "range", Scenario: c.Scenario, Lift: "a longer --budget, or name the --pool-sizes",
-				Text: fmt.Sprintf("%d connections lie beyond the largest pool size that was measured for it, %d: its throughput is taken to stay what it is there, and may well fall", size, top),
-			})
-		}
-	}
-	return out
-}
-
 // needs is the largest need over the scenarios, with R9 where a scenario cannot carry the demand.
 func needs(in Input, rate float64, p *advisor.PoolAdvice) (int, []advisor.Finding) {
 	var findings []advisor.Finding
 	need := 1
 	for _, c := range in.Curves {
 		s := advisor.ScenarioPool{Scenario: c.Scenario, Ceiling: c.Chosen, MaxRate: c.At(c.Chosen).TPS, Demand: rate}
-		if low := c.Carries(); rate > almostFull*low {
-			findings = append(findings, advisor.Finding{
-				Code: "R9", Scenario: c.Scenario,
-				Text: fmt.Sprintf("the demand of %.0f/s is more than 90 %% of what the server carries (%.0f/s at least): no pool size mends this", rate, low),
-				Lift: "a faster server, cheaper queries, or less load",
-			})
+		if over := plan.Overload(c, rate); over != nil {
+			findings = append(findings, over...)
 			s.Need = p.Ceiling
 		} else {
 			s.Need = smallest(c, rate, p.Ceiling, p.Processes)
@@ -168,7 +150,7 @@ func needs(in Input, rate float64, p *advisor.PoolAdvice) (int, []advisor.Findin
 // ceiling when the ceiling does not do.
 func smallest(c capacity.Capacity, rate float64, ceiling, processes int) int {
 	for per := 1; per*processes <= max(ceiling, processes); per++ {
-		if w, err := queue.Split(processes, per, rate, c.Throughput, c.CV2); err == nil && w.P <= fewWait {
+		if plan.FewWait(c, rate, processes, per) {
 			return per * processes
 		}
 	}
@@ -204,7 +186,7 @@ func workers(in Input, p *advisor.PoolAdvice) []string {
 		if err != nil {
 			continue
 		}
-		out = append(out, fmt.Sprintf("%s: if the %d concurrent requests are as many workers, who ask again only when they have been answered, %.2g %% have to wait, %.3g ms in the mean over all",
+		out = append(out, fmt.Sprintf("%s: if the %d concurrent requests are as many workers, who ask again only when they have been answered, %.1f %% have to wait, %.3f ms in the mean over all",
 			c.Scenario, d.MaxConcurrent, 100*w.P, 1e3*w.Mean))
 	}
 	return out
@@ -218,13 +200,6 @@ func split(in Input, p *advisor.PoolAdvice) []advisor.Finding {
 		}
 	}
 	p.PerProcess = p.Total / p.Processes // rounded up they would be more in all than the server gains from, or than were measured
-	var findings []advisor.Finding
-	if p.Total < p.Processes {
-		findings = append(findings, advisor.Finding{
-			Code: "R13", Text: fmt.Sprintf("%d connections for %d processes are fewer than one each", p.Total, p.Processes),
-			Lift: "put PgBouncer in between, or run fewer processes",
-		})
-	}
 	if all := p.PerProcess * p.Processes; 0 < all && all < p.Total {
 		p.Reasons = append(p.Reasons, fmt.Sprintf("%d connections over %d processes are %d each, %d in all: one more each would be more than the server gains from", p.Total, p.Processes, p.PerProcess, all))
 	}
@@ -244,7 +219,7 @@ func split(in Input, p *advisor.PoolAdvice) []advisor.Finding {
 		p.PoolSize = min(p.PoolSize, maxPoolSize)
 	}
 	p.MaxOverflow = min(p.PerProcess-p.PoolSize, maxOverflow)
-	return findings
+	return plan.TooFew(p.Total, p.Processes)
 }
 
 // policy sets pool_timeout and pool_recycle, which no throughput can identify: bounds are measured, the rest is policy.
@@ -300,20 +275,21 @@ func timeoutFloor(in Input, p *advisor.PoolAdvice, rate float64) (seconds int, w
 	return min(max(int(math.Ceil(longest)), minTimeout), maxTimeout), why
 }
 
-// bouncer recommends PgBouncer where the application's connections would exceed what the server can use by far, or where its
-// processes, with whole connections each, cannot use what the server can do.
+// bouncer recommends PgBouncer where the processes are more than the connections that the server can use, or cannot use them all
+// with whole connections each.
 func bouncer(in Input, p *advisor.PoolAdvice) {
 	clients := p.Processes * (p.PoolSize + p.MaxOverflow)
-	unused := slices.ContainsFunc(in.Curves, func(c capacity.Capacity) bool {
+	few := p.Total < p.Processes
+	unused := !few && slices.ContainsFunc(in.Curves, func(c capacity.Capacity) bool {
 		return c.Throughput(float64(clients)) < capacity.AsGood*c.Throughput(float64(p.Total))
 	})
-	if clients <= p.Ceiling*pgBouncerFactor && p.Total >= p.Processes && !(unused && clients < p.Total) {
+	if !few && !unused {
 		return
 	}
-	if unused && p.Total >= p.Processes {
+	if unused {
 		per := p.Total/p.Processes + 1
 		p.Reasons = append(p.Reasons, fmt.Sprintf("PgBouncer in between lets %d processes share all %d, with pools of %d each", p.Processes, p.Total, per))
-		clients = max(clients, per*p.Processes)
+		clients = per * p.Processes
 	}
 	p.PgBouncer = &advisor.PgBouncer{
 		DefaultPoolSize: p.Total, ReservePoolSize: p.Reserve(), MaxDBConnections: p.Ceiling, MaxClientConn: clients + spare,

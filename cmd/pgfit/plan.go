@@ -9,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pgfit/advisor"
-	"pgfit/advisor/advise"
 	"pgfit/advisor/capacity"
 	"pgfit/advisor/plan"
 	"pgfit/advisor/pool"
@@ -140,24 +138,9 @@ func (o *planOptions) run(a *app, path string) error {
 		return usagef("%s: no scenario to plan for: the run has %s", path, strings.Join(doc.Plan.Scenarios, ", "))
 	}
 	plans := plan.Make(plan.Input{
-		Curves: curves, Rate: pool.Rate(demand), Processes: demand.Processes, Growth: o.perMonth, Promises: o.promises, PoolSize: o.poolSize, Started: doc.StartedAt,
+		Curves: curves, Rate: pool.Rate(demand), Processes: demand.Processes, Growth: o.perMonth, Promises: o.promises, PoolSize: o.poolSize, Started: doc.StartedAt, Doubts: findings,
 	})
-	blocked := false
-	findings = append(findings, advise.SameHost(doc)...)
-	for i := range plans {
-		said := map[string]bool{}
-		for _, f := range plans[i].Findings {
-			said[f.Code] = true
-		}
-		for _, f := range findings {
-			switch mine := f.Scenario == plans[i].Scenario || f.Scenario == ""; {
-			case mine && f.Blocks:
-				plans[i].Findings, blocked = append([]advisor.Finding{f}, plans[i].Findings...), true
-			case mine && !said[f.Code]:
-				plans[i].Findings = append(plans[i].Findings, f)
-			}
-		}
-	}
+	blocked := slices.ContainsFunc(plans, plan.Plan.Blocked)
 	if err := report.Plans(a.stdout, plans, o.format); err != nil {
 		return err
 	}
