@@ -139,7 +139,11 @@ func needs(in Input, rate float64, p *advisor.PoolAdvice) (int, []advisor.Findin
 		p.Scenarios = append(p.Scenarios, s)
 	}
 	if need > p.Ceiling {
-		p.Reasons = append(p.Reasons, fmt.Sprintf("at %.0f requests a second more than 1 %% have to wait with %d connections too; beyond that the server only gets slower, and waiting in the pool beats waiting in the server", rate, p.Ceiling))
+		with := fmt.Sprintf("%d connections", p.Ceiling)
+		if p.Processes > 1 {
+			with += fmt.Sprintf(" in %d pools", p.Processes)
+		}
+		p.Reasons = append(p.Reasons, fmt.Sprintf("at %.0f requests a second more than 1 %% have to wait with %s too; beyond that the server only gets slower, and waiting in the pool beats waiting in the server", rate, with))
 	} else {
 		p.Reasons = append(p.Reasons, fmt.Sprintf("at %.0f requests a second, %d connections keep the share that has to wait at 1 %% or less while the server is steady", rate, need))
 	}
