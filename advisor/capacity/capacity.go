@@ -252,13 +252,17 @@ func Analyse(doc *rundoc.Document) ([]Capacity, []advisor.Finding) {
 			continue
 		}
 		c := curve(name, visits)
+		byPool := byPoolSize(visits)
+		for i := range c.Levels {
+			c.Levels[i].latencies(byPool[c.Levels[i].Pool])
+		}
 		if _, long := doc.Plan.Scope(name); !long { // a few transactions one after the other are no stream
-			c.trace(byPoolSize(visits))
+			c.trace(byPool)
 		}
 		c.Unfinished = unfinished(apart)
 		findings = append(findings, c.fit(visits, doc.Plan.Seed)...)
 		c.tabulate()
-		c.reached(byPoolSize(visits), doc.Plan.PromisePercent)
+		c.reached(byPool, doc.Plan.PromisePercent)
 		findings = append(findings, c.missed()...)
 		curves, findings = append(curves, c), append(findings, doubts(c, visits)...)
 	}
@@ -283,7 +287,7 @@ func Dropped(v rundoc.Visit) bool {
 	return marked(v, rundoc.FirstRound)
 }
 
-// curve is the curve without a law.
+// curve is the curve without a law and without latencies.
 func curve(name string, visits []rundoc.Visit) Capacity {
 	c := Capacity{Scenario: name}
 	byPool := byPoolSize(visits)

@@ -24,13 +24,11 @@ const (
 // leastForEffects is how many pool sizes a round needs for its effect to be told from theirs.
 const leastForEffects = 3
 
-// level sums up the visits of one pool size. Histograms are merged, never percentiles averaged. The interval is that of
-// the throughput with the round effects removed: what a whole round was faster or slower says nothing about a pool size.
+// level sums up the visits of one pool size, but for their latencies. The interval is that of the throughput with the round
+// effects removed: what a whole round was faster or slower says nothing about a pool size.
 func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	l := Level{Pool: pool, Visits: len(visits)}
 	logs := make([]float64, len(visits))
-	hists := histograms(visits)
-	hist := merged(hists)
 	var n, service, wait, wal, seconds float64
 	for i, v := range visits {
 		logs[i] = math.Log(v.TPS) - effects[v.Round]
@@ -60,8 +58,16 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 	_, wide := interval(absolute)
 	mean, half := interval(logs)
 	l.Absolute = around(mean, wide)
-	l.Times = serviceTimes(hist)
 	l.TPS, l.TPSInterval = exp(mean), around(mean, half)
+	return l
+}
+
+// latencies fills in what the histograms of a level's visits say, which are merged, never percentiles averaged. That takes most
+// of the time that it takes to read a run.
+func (l *Level) latencies(visits []rundoc.Visit) {
+	hists := histograms(visits)
+	hist := merged(hists)
+	l.Times = serviceTimes(hist)
 	l.P50, l.P50Interval = float64(hist.ValueAtQuantile(50))/1e6, quantileInterval(hists, .5)
 	if hist.TotalCount() >= leastForP95 {
 		l.P95, l.P95Interval = float64(hist.ValueAtQuantile(95))/1e6, quantileInterval(hists, .95)
@@ -70,7 +76,6 @@ func level(pool int, visits []rundoc.Visit, effects map[int]float64) Level {
 		l.P99 = float64(hist.ValueAtQuantile(99)) / 1e6
 		l.P99Interval = quantileInterval(hists, .99)
 	}
-	return l
 }
 
 // exp is eˣ, kept finite and above 0.
